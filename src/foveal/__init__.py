@@ -1,0 +1,31 @@
+"""foveal: see what an ocular AI model sees, and prove it."""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "FovealError": "foveal.core",
+    "FovealWarning": "foveal.core",
+    "ImageError": "foveal.core",
+    "ModelError": "foveal.core",
+    "PlanError": "foveal.core",
+    "StoreError": "foveal.core",
+    "Target": "foveal.core",
+}
+_ROOMS: tuple[str, ...] = ()
+
+__all__ = sorted([*_HOMES, *_ROOMS, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    """Reach the doors and rooms when they are first used: importing foveal loads no torch."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return import_module(f"foveal.{name}")
+    raise AttributeError(f"module 'foveal' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,37 @@
+"""The nouns, the interface of a preparation step, and the errors. NumPy only."""
+
+from foveal.core.attribution import Attribution
+from foveal.core.errors import (
+    FovealError,
+    FovealWarning,
+    ImageError,
+    ModelError,
+    PlanError,
+    StoreError,
+)
+from foveal.core.image import Image, Laterality, Modality, Region
+from foveal.core.score import REASONS, Direction, Score
+from foveal.core.step import AbstractStep, Grid
+from foveal.core.target import PixelSet, ScoreMode, Target
+
+__all__ = [
+    "REASONS",
+    "AbstractStep",
+    "Attribution",
+    "Direction",
+    "FovealError",
+    "FovealWarning",
+    "Grid",
+    "Image",
+    "ImageError",
+    "Laterality",
+    "Modality",
+    "ModelError",
+    "PixelSet",
+    "PlanError",
+    "Region",
+    "Score",
+    "ScoreMode",
+    "StoreError",
+    "Target",
+]
