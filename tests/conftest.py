@@ -1,0 +1,15 @@
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real images, masks and models: the folder in FOVEAL_REAL_DATA, else ../shared/data."""
+    folder = Path(os.environ.get("FOVEAL_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no real images and models here; name their folder in FOVEAL_REAL_DATA")
+    return folder
