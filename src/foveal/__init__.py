@@ -12,8 +12,10 @@ _HOMES = {
     "PlanError": "foveal.core",
     "StoreError": "foveal.core",
     "Target": "foveal.core",
+    "attribute": "foveal.doors",
+    "methods": "foveal.explainers",
 }
-_ROOMS: tuple[str, ...] = ()
+_ROOMS = ("explainers",)
 
 __all__ = sorted([*_HOMES, *_ROOMS, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 

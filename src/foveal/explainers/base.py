@@ -1,0 +1,152 @@
+"""What an explainer is: a plan (which probes to send) and a fold (what to make of the answers)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Need = Literal["scores", "activations", "layer gradients", "input gradient", "attention"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodCard:
+    """What a method is, in words: for tables, the report and the store."""
+
+    question: str
+    """The question that the map answers."""
+    sign: str
+    """What positive and negative values mean."""
+    grid: str
+    """The grid of the raw map."""
+    cost: str
+    """Forward (F) and backward (B) passes for one image."""
+    reference: str
+    """The paper, with the equation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wants:
+    """What is to be seen of a pass. The engine sends one pass for the union of all wants."""
+
+    activation: bool = False
+    gradient: bool = False
+    """The gradient of the score at the watched layer."""
+    input_gradient: bool = False
+    after_activation: bool = False
+    """Watch the tensor that an activation function right after the layer gives, where there is
+    one: the formula assumes activations that are not negative."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What was seen at one layer."""
+
+    activation: Float[Tensor, "probe channel ..."]
+    gradient: Float[Tensor, "probe channel ..."] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one explainer sees of one pass."""
+
+    images: Float[Tensor, "probe channel ..."]
+    scores: Float[Tensor, " probe"]
+    input_gradient: Float[Tensor, "probe channel ..."] | None = None
+    layers: Mapping[str, Watched] = field(default_factory=dict)
+
+    @property
+    def layer(self) -> Watched:
+        """The one watched layer."""
+        (watched,) = self.layers.values()
+        return watched
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What is known of the images beside their numbers."""
+
+    display: bool = False
+    """Whether they are in display units, 0 black and 1 white. False at the tensor door."""
+    field: Bool[Tensor, "sample row column"] | None = None
+    """The field of view, where it is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes:
+    """Images to send to the model, built one set at a time.
+
+    `build(i)` gives probe number i of every sample of the batch, so that what is drawn by chance
+    is drawn once and shared by the batch.
+    """
+
+    count: int
+    build: Callable[[int], Float[Tensor, "sample channel ..."]]
+    wants: Wants = Wants()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """A raw signed map, and what belongs beside it."""
+
+    map: Float[Tensor, "sample ..."]
+    parts: Mapping[str, object] = field(default_factory=dict)
+    """Numbers the method promises beside its map, such as the completeness error."""
+    notes: tuple[str, ...] = ()
+    """Deviations from the paper that this model made necessary."""
+
+
+class AbstractExplainer(ABC):
+    """One attribution method with its settings.
+
+    Subclasses are frozen dataclasses whose fields are the settings. They state what they want to
+    see of the pass over the images themselves; which further probes to send, if any; and how to
+    fold what was seen into a map. Devices, batches, memory, hooks, modes, seeds and progress
+    belong to the engine.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[Need, ...]]
+    card: ClassVar[MethodCard]
+    wants: ClassVar[Wants] = Wants()
+
+    @property
+    def fuses_layers(self) -> bool:
+        """Whether several layers give one map instead of a map each."""
+        return False
+
+    @property
+    def watches_layer(self) -> bool:
+        """Whether the method looks at a layer inside the model."""
+        return self.wants.activation or self.wants.gradient
+
+    def probes(self, clean: Seen, frame: Frame, draw: "Draw") -> Sequence[Probes]:
+        """The probes to send after the pass over the images themselves; none by default.
+
+        Args:
+            clean: What was seen of the images themselves.
+            frame: Units and field of view.
+            draw: The only source of chance.
+        """
+        return ()
+
+    @abstractmethod
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        """The map, from the pass over the images and the answers to each set of probes in turn."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Chance, replayable: the numbers depend on the seed and the probe, not on the batch."""
+
+    seed: int
+
+    def normal(self, probe: int, like: Float[Tensor, "sample ..."]) -> Float[Tensor, "1 ..."]:
+        """Standard normal noise of one sample's shape, to be shared by the batch."""
+        # One stream per seed and probe; the multiplier keeps streams of neighbouring seeds apart.
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + probe)
+        noise = torch.randn((1, *like.shape[1:]), generator=generator)
+        return noise.to(like.device, like.dtype)

@@ -1,0 +1,272 @@
+"""Class activation maps: weighted sums of a layer's channels.
+
+A are the activations of the watched layer, g the gradient of the explained score there, sums run
+over channels k and positions xy. Raw maps are signed: where a paper ends in a ReLU, its picture is
+`map.clamp(min=0)`, and the negative part is what speaks against the score.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own convention)
+from jaxtyping import Float
+from torch import Tensor
+
+from foveal.explainers.base import (
+    AbstractExplainer,
+    Fold,
+    Frame,
+    MethodCard,
+    Need,
+    Seen,
+    Wants,
+    Watched,
+)
+
+_NEEDS: tuple[Need, ...] = ("activations", "layer gradients")
+_LAYER = Wants(activation=True, gradient=True)
+_POSITIVE_LAYER = Wants(activation=True, gradient=True, after_activation=True)
+_SIGN = "positive: raises the score; negative: lowers it"
+_SIGNED_NOTE = (
+    "the layer has negative activations, which the paper excludes: {}; "
+    "prefer a layer after an activation function"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradCAM(AbstractExplainer):
+    """Where does the layer hold what the score rests on? The standard first look.
+
+    Each channel is weighted by the mean of its gradient, sum_k mean_xy(g_k) A_k. On an eye it
+    shows the neighbourhood that matters, not the lesion's outline: a cell of a stride-32 layer is
+    about 0.8 mm wide on a 45 degree photograph, far more than a microaneurysm. On a network that
+    ends in a global mean and one linear layer it equals HiResCAM and, up to a factor, CAM.
+
+    Reference:
+        Selvaraju et al. 2017, Grad-CAM, equations 1 and 2 (before the ReLU).
+    """
+
+    name: ClassVar[str] = "gradcam"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    wants: ClassVar[Wants] = _LAYER
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Where does the layer hold what the score rests on?",
+        sign=_SIGN,
+        grid="the layer's",
+        cost="1 F + the B above the layer",
+        reference="Selvaraju et al. 2017, Grad-CAM, eq. 1-2",
+    )
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        activation, gradient = _pair(clean.layer)
+        weight = gradient.flatten(2).mean(dim=2)
+        return Fold(map=_weighted_sum(weight, activation))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradCAMPlusPlus(AbstractExplainer):
+    """Like Grad-CAM, but a small lesion counts as much as a large one of the same kind.
+
+    w_k = sum_xy alpha_k ReLU(g_k) with alpha_k = g_k^2 / (2 g_k^2 + g_k^3 sum_xy A_k), which is
+    1 / (2 + g_k sum_xy A_k) wherever g_k > 0: no epsilon is needed, and the factor exp(score) of
+    the paper, one per image, is left out. The map is not invariant to the score's scale. Only
+    positive gradients enter, so it says little about what speaks against a class.
+
+    Args:
+        normalised_alpha: Divide each channel's alpha by its sum over the positions with g_k > 0,
+            as the authors' script does and the paper does not.
+
+    Reference:
+        Chattopadhay et al. 2018, Grad-CAM++, equations 5, 10 and 19.
+    """
+
+    normalised_alpha: bool = False
+
+    name: ClassVar[str] = "gradcam++"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    wants: ClassVar[Wants] = _POSITIVE_LAYER
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Where are all the places, large and small, that raise the score?",
+        sign="positive: raises the score; negative only where activations are",
+        grid="the layer's",
+        cost="1 F + the B above the layer",
+        reference="Chattopadhay et al. 2018, Grad-CAM++, eq. 19",
+    )
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        activation, gradient = _pair(clean.layer)
+        positive = gradient.clamp(min=0)
+        # The paper assumes activations that are not negative; a negative sum would make alpha
+        # explode or change its sign, so it counts as zero.
+        total = _over_space(activation).clamp(min=0)
+        alpha = 1 / (2 + positive * total)
+        if self.normalised_alpha:
+            alpha = alpha * (gradient > 0)
+            norm = _over_space(alpha)
+            alpha = torch.where(norm > 0, alpha / norm, 0)
+        weight = (alpha * positive).flatten(2).sum(dim=2)
+        notes = _signed(activation, what="a channel with a negative sum counts as zero in alpha")
+        return Fold(map=_weighted_sum(weight, activation), notes=notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class XGradCAM(AbstractExplainer):
+    """Grad-CAM with weights that explain as much of the score as the layer's gradients can.
+
+    w_k = sum_xy(g_k A_k) / sum_xy A_k: positions count by how active the channel is there. A
+    channel whose activations cancel out or vanish gets the weight zero.
+
+    Reference:
+        Fu et al. 2020, Axiom-based Grad-CAM, equation 8.
+    """
+
+    name: ClassVar[str] = "xgradcam"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    wants: ClassVar[Wants] = _POSITIVE_LAYER
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Where does the layer hold what the score rests on, active places first?",
+        sign=_SIGN,
+        grid="the layer's",
+        cost="1 F + the B above the layer",
+        reference="Fu et al. 2020, Axiom-based Grad-CAM, eq. 8",
+    )
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        activation, gradient = _pair(clean.layer)
+        total = activation.flatten(2).sum(dim=2)
+        # Relative to the channel's own size, so that no scale of activations is special.
+        usable = total.abs() > 1e-6 * activation.abs().flatten(2).sum(dim=2)
+        explained = (gradient * activation).flatten(2).sum(dim=2)
+        weight = torch.where(usable, explained / torch.where(usable, total, 1), 0)
+        notes = _signed(activation, what="a channel whose activations cancel out gets weight zero")
+        return Fold(map=_weighted_sum(weight, activation), notes=notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiResCAM(AbstractExplainer):
+    """Which cells of the layer did the score come from? Exact where the rest is linear.
+
+    sum_k g_k A_k, element by element. Where everything after the layer is linear (a global mean
+    or flattening, then one linear layer) the map sums to the logit minus its bias.
+
+    Reference:
+        Draelos and Carin 2020, HiResCAM, equation 4 (before any ReLU).
+    """
+
+    name: ClassVar[str] = "hirescam"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    wants: ClassVar[Wants] = _LAYER
+    card: ClassVar[MethodCard] = MethodCard(
+        question="How much did each cell of the layer add to the score?",
+        sign=_SIGN,
+        grid="the layer's",
+        cost="1 F + the B above the layer",
+        reference="Draelos and Carin 2020, HiResCAM, eq. 4",
+    )
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        activation, gradient = _pair(clean.layer)
+        return Fold(map=(gradient * activation).sum(dim=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCAM(AbstractExplainer):
+    """Which cells raise the score, also in early, fine layers?
+
+    sum_k ReLU(g_k) A_k, element by element, which stays sharp in shallow layers where Grad-CAM
+    does not. Strided layers leave a grid of dots in their map: that is the stride, not the eye.
+
+    Args:
+        fuse: Give one map for all layers asked for, the paper's fusion: each layer's map after
+            its ReLU is resized to the finest of them, and the largest value counts.
+        scale_layers: Layers whose map goes through tanh(2 M / max M) before the fusion, as the
+            paper advises for shallow stages.
+
+    Raises:
+        ValueError: `scale_layers` without `fuse`.
+
+    Reference:
+        Jiang et al. 2021, LayerCAM, equations 5 to 9.
+    """
+
+    fuse: bool = False
+    scale_layers: tuple[str, ...] = ()
+
+    name: ClassVar[str] = "layercam"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    wants: ClassVar[Wants] = _POSITIVE_LAYER
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Which cells raise the score, also in early, fine layers?",
+        sign="positive: raises the score; negative only where activations are",
+        grid="the layer's",
+        cost="1 F + the B above the layer",
+        reference="Jiang et al. 2021, LayerCAM, eq. 5-9",
+    )
+
+    def __post_init__(self) -> None:
+        if self.scale_layers and not self.fuse:
+            raise ValueError("scale_layers belongs to the fusion of layers; add fuse=True")
+
+    @property
+    def fuses_layers(self) -> bool:
+        return self.fuse
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        maps = {layer: _layer_cam(watched) for layer, watched in clean.layers.items()}
+        notes = _signed(
+            *(w.activation for w in clean.layers.values()), what="they enter the map as they are"
+        )
+        if not self.fuse:
+            (single,) = maps.values()
+            return Fold(map=single, notes=notes)
+        return Fold(map=self._fused(maps), notes=notes)
+
+    def _fused(self, maps: dict[str, Tensor]) -> Tensor:
+        unknown = set(self.scale_layers) - set(maps)
+        if unknown:
+            raise ValueError(f"scale_layers {sorted(unknown)} are not among layers {list(maps)}")
+        finest = max((m.shape[1:] for m in maps.values()), key=lambda shape: shape.numel())
+        rectified = []
+        for layer, values in maps.items():
+            positive = values.clamp(min=0)
+            if layer in self.scale_layers:
+                top = positive.flatten(1).amax(dim=1).reshape(-1, *[1] * (positive.ndim - 1))
+                positive = torch.where(top > 0, (2 * positive / top).tanh(), 0)
+            rectified.append(resize(positive, finest))
+        return torch.stack(rectified).amax(dim=0)
+
+
+def resize(values: Float[Tensor, "sample ..."], grid: Sequence[int]) -> Float[Tensor, "sample ..."]:
+    """Bilinear (trilinear for volumes) to another grid, pixel centres at +0.5."""
+    if tuple(values.shape[1:]) == tuple(grid):
+        return values
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(grid)]
+    resized = F.interpolate(values.unsqueeze(1), size=tuple(grid), mode=mode, align_corners=False)
+    return resized[:, 0]
+
+
+def _layer_cam(watched: Watched) -> Tensor:
+    activation, gradient = _pair(watched)
+    return (gradient.clamp(min=0) * activation).sum(dim=1)
+
+
+def _pair(watched: Watched) -> tuple[Tensor, Tensor]:
+    if watched.gradient is None:
+        raise TypeError("this method folds layer gradients, but its pass took none")
+    return watched.activation.float(), watched.gradient.float()
+
+
+def _weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
+    """sum_k w_k A_k."""
+    return (weight.reshape(*weight.shape, *[1] * (activation.ndim - 2)) * activation).sum(dim=1)
+
+
+def _over_space(values: Tensor) -> Tensor:
+    """The sum over the positions, kept broadcastable."""
+    return values.flatten(2).sum(dim=2).reshape(*values.shape[:2], *[1] * (values.ndim - 2))
+
+
+def _signed(*activations: Tensor, what: str) -> tuple[str, ...]:
+    return (_SIGNED_NOTE.format(what),) if any(bool((a < 0).any()) for a in activations) else ()

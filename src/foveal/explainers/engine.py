@@ -1,0 +1,327 @@
+"""Sends the probes that explainers plan, one shared pass where they can share, and folds."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from foveal.core import FovealWarning, ModelError
+from foveal.explainers.base import AbstractExplainer, Draw, Frame, Probes, Seen, Wants, Watched
+from foveal.explainers.passes import Network, Passes, Sight, Watch, borrowed
+from foveal.models.targets import FixedTarget, Head, TargetLike, as_sequence, fix
+
+MAX_BATCH = 16
+"""Images in one pass, unless the caller says otherwise."""
+
+Progress = Callable[[int, int], None]
+"""Called with the passes done and the passes planned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One explainer at its layers (none for methods that watch no layer)."""
+
+    explainer: AbstractExplainer
+    layers: tuple[str, ...] = ()
+
+    def watches(self) -> tuple[Watch, ...]:
+        """What its clean pass looks at."""
+        after = self.explainer.wants.after_activation
+        return tuple(Watch(layer, after_activation=after) for layer in self.layers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """How a batch is to be explained."""
+
+    target: TargetLike | Sequence[TargetLike] | Tensor = None
+    head: Head = "softmax"
+    frame: Frame = field(default_factory=Frame)
+    seed: int = 0
+    precision: str | None = None
+    max_batch: int = MAX_BATCH
+    progress: Progress | None = None
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """The maps of one task for the whole batch, and what belongs beside them."""
+
+    maps: Tensor
+    scores: Tensor
+    labels: tuple[str, ...]
+    indices: tuple[int | None, ...]
+    modes: tuple[str, ...]
+    reasons: tuple[str | None, ...]
+    """Per sample, why its map is empty, a code of `foveal.core.REASONS`."""
+    parts: Mapping[str, object]
+    notes: tuple[str, ...]
+    cost: Mapping[str, float]
+
+
+def explain_batch(
+    network: Network, images: Tensor, tasks: Mapping[str, Task], request: Request
+) -> dict[str, Outcome]:
+    """The raw maps of every task for a batch of images.
+
+    The batch is cut into chunks of at most `max_batch` images. All tasks share one forward and at
+    most one backward over a chunk; the further probes of each task fill passes of at most
+    `max_batch` images. When memory runs out the bound is halved, with a warning.
+
+    Raises:
+        ModelError: The model cannot give what a method needs, or does not fit into memory.
+        ValueError: A target that does not fit the model or the batch.
+    """
+    passes = Passes(network, precision=request.precision)
+    targets = as_sequence(request.target)
+    if targets is not None and len(targets) != len(images):
+        raise ValueError(
+            f"got {len(targets)} targets for {len(images)} images; give one, or one each"
+        )
+    chunks: list[dict[str, Outcome]] = []
+    bound, start = request.max_batch, 0
+    with borrowed(network.module, request.seed):
+        while start < len(images):
+            end = min(start + bound, len(images))
+            chunk = _Chunk(passes, images[start:end], tasks, request, bound, slice(start, end))
+            try:
+                chunks.append(chunk.explain())
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                bound = _halved(bound, network, error)
+            else:
+                start = end
+    return {key: _joined([chunk[key] for chunk in chunks]) for key in tasks}
+
+
+class _Chunk:
+    """At most `bound` images on their way through the model."""
+
+    def __init__(
+        self,
+        passes: Passes,
+        images: Tensor,
+        tasks: Mapping[str, Task],
+        request: Request,
+        bound: int,
+        where: slice,
+    ) -> None:
+        self.passes = passes
+        self.images = images
+        self.tasks = tasks
+        self.request = request
+        self.bound = bound
+        targets = as_sequence(request.target)
+        self.target = request.target if targets is None else targets[where]
+        own = request.frame.field
+        self.frame = Frame(display=request.frame.display, field=None if own is None else own[where])
+        self.fixed: FixedTarget | None = None
+
+    def explain(self) -> dict[str, Outcome]:
+        started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
+        sight = self._clean_pass()
+        shared = {
+            "shared_seconds": perf_counter() - started,
+            "shared_forward": self.passes.forwards - forwards,
+            "shared_backward": self.passes.backwards - backwards,
+        }
+        self._warn_of_reuse(sight)
+        return {key: self._explain_task(task, sight, shared) for key, task in self.tasks.items()}
+
+    def _clean_pass(self) -> Sight:
+        """The pass over the images themselves, for the union of all wants."""
+        wants = [task.explainer.wants for task in self.tasks.values()]
+        sample = torch.arange(len(self.images), device=self.images.device)
+
+        def score(output: object) -> Tensor:
+            self.fixed = fix(self.target, output, count=len(self.images), head=self.request.head)
+            return self.fixed.score(output, sample)
+
+        return self.passes.send(
+            self.images,
+            score,
+            watches=[w for task in self.tasks.values() for w in task.watches()],
+            layer_gradients=any(w.gradient for w in wants),
+            input_gradient=any(w.input_gradient for w in wants),
+        )
+
+    def _explain_task(self, task: Task, sight: Sight, shared: Mapping[str, float]) -> Outcome:
+        started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
+        fixed = self._fixed_target()
+        clean = _seen(self.images, sight, task, task.explainer.wants)
+        plan = task.explainer.probes(clean, self.frame, Draw(self.request.seed))
+        planned = sum(probes.count for probes in plan)
+        done = _Counter(self.request.progress, planned)
+        answers = [self._answers(task, probes, done) for probes in plan]
+        fold = task.explainer.fold(clean, answers, self.frame)
+        maps, reasons = _checked(fold.map.detach().float(), fixed.reasons)
+        return Outcome(
+            maps=maps,
+            scores=_undefined_as_nan(sight.scores.float(), fixed.reasons),
+            labels=fixed.labels,
+            indices=fixed.indices,
+            modes=fixed.modes,
+            reasons=reasons,
+            parts=fold.parts,
+            notes=fold.notes,
+            cost={
+                "seconds": perf_counter() - started,
+                "forward": self.passes.forwards - forwards,
+                "backward": self.passes.backwards - backwards,
+                **shared,
+            },
+        )
+
+    def _answers(self, task: Task, probes: Probes, done: "_Counter") -> Iterator[Seen]:
+        """One `Seen` a probe, in order; several probes travel in one pass where they fit."""
+        fixed, samples = self._fixed_target(), len(self.images)
+        together = max(1, self.bound // samples)
+        for first in range(0, probes.count, together):
+            group = range(first, min(first + together, probes.count))
+            batch = torch.cat([probes.build(number) for number in group])
+            sample = torch.arange(samples, device=batch.device).repeat(len(group))
+            sight = self.passes.send(
+                batch,
+                lambda output, sample=sample: fixed.score(output, sample),
+                watches=task.watches() if probes.wants.activation or probes.wants.gradient else (),
+                layer_gradients=probes.wants.gradient,
+                input_gradient=probes.wants.input_gradient,
+            )
+            whole = _seen(batch, sight, task, probes.wants)
+            for part in _split(whole, samples):
+                done.advance()
+                yield part
+
+    def _fixed_target(self) -> FixedTarget:
+        if self.fixed is None:
+            raise RuntimeError("the target is fixed by the pass over the images, which comes first")
+        return self.fixed
+
+    def _warn_of_reuse(self, sight: Sight) -> None:
+        for layer, calls in sight.calls.items():
+            if calls > 1:
+                warnings.warn(
+                    f"layer {layer!r} ran {calls} times in one pass; its last run is explained",
+                    FovealWarning,
+                    stacklevel=2,
+                )
+
+
+class _Counter:
+    def __init__(self, progress: Progress | None, planned: int) -> None:
+        self.progress = progress
+        self.planned = planned
+        self.done = 0
+
+    def advance(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.planned)
+
+
+def _seen(images: Tensor, sight: Sight, task: Task, wants: Wants) -> Seen:
+    """What one task may see of a pass that may have been shared."""
+    layers = {
+        watch.layer: Watched(
+            activation=sight.activations[watch],
+            gradient=sight.gradients.get(watch) if wants.gradient else None,
+        )
+        for watch in task.watches()
+        if watch in sight.activations
+    }
+    return Seen(
+        images=images,
+        scores=sight.scores,
+        input_gradient=sight.input_gradient if wants.input_gradient else None,
+        layers=layers,
+    )
+
+
+def _split(seen: Seen, size: int) -> Iterator[Seen]:
+    for first in range(0, len(seen.images), size):
+        part = slice(first, first + size)
+        gradient = seen.input_gradient
+        yield Seen(
+            images=seen.images[part],
+            scores=seen.scores[part],
+            input_gradient=None if gradient is None else gradient[part],
+            layers={
+                layer: Watched(
+                    activation=watched.activation[part],
+                    gradient=None if watched.gradient is None else watched.gradient[part],
+                )
+                for layer, watched in seen.layers.items()
+            },
+        )
+
+
+def _checked(maps: Tensor, reasons: Sequence[str | None]) -> tuple[Tensor, tuple[str | None, ...]]:
+    """Maps without a single NaN, and per sample the reason where the map says nothing."""
+    flat = maps.flatten(1)
+    finite = flat.isfinite().all(dim=1)
+    zero = ~flat.any(dim=1)
+    constant = (flat == flat[:, :1]).all(dim=1) & (flat.shape[1] > 1)
+    codes = [
+        reason or (not f and "nan_map") or (z and "zero_map") or (c and "constant_map") or None
+        for reason, f, z, c in zip(
+            reasons, finite.tolist(), zero.tolist(), constant.tolist(), strict=True
+        )
+    ]
+    usable = finite.reshape(-1, *[1] * (maps.ndim - 1))
+    return torch.where(usable, maps, 0), tuple(codes)
+
+
+def _undefined_as_nan(scores: Tensor, reasons: Sequence[str | None]) -> Tensor:
+    """A table of scores, in which a sample without the explained number has none."""
+    missing = torch.tensor([reason is not None for reason in reasons], device=scores.device)
+    return scores.masked_fill(missing, torch.nan)
+
+
+def _joined(chunks: Sequence[Outcome]) -> Outcome:
+    if len(chunks) == 1:
+        return chunks[0]
+    cost = {key: sum(chunk.cost[key] for chunk in chunks) for key in chunks[0].cost}
+    return Outcome(
+        maps=torch.cat([chunk.maps for chunk in chunks]),
+        scores=torch.cat([chunk.scores for chunk in chunks]),
+        labels=tuple(x for chunk in chunks for x in chunk.labels),
+        indices=tuple(x for chunk in chunks for x in chunk.indices),
+        modes=tuple(x for chunk in chunks for x in chunk.modes),
+        reasons=tuple(x for chunk in chunks for x in chunk.reasons),
+        parts={
+            name: _joined_part([chunk.parts[name] for chunk in chunks]) for name in chunks[0].parts
+        },
+        notes=tuple(dict.fromkeys(note for chunk in chunks for note in chunk.notes)),
+        cost=cost,
+    )
+
+
+def _joined_part(parts: Sequence[object]) -> object:
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    return torch.cat(tensors) if len(tensors) == len(parts) else parts[0]
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        "can't allocate memory" in text or "out of memory" in text
+    )
+
+
+def _halved(bound: int, network: Network, error: RuntimeError) -> int:
+    if bound == 1:
+        raise ModelError(
+            f"{network.name} does not fit into memory with a single image; use a smaller input "
+            "size or a machine with more memory"
+        ) from error
+    warnings.warn(
+        f"out of memory with {bound} images in one pass; going on with {bound // 2} "
+        "(max_batch sets the bound)",
+        FovealWarning,
+        stacklevel=3,
+    )
+    return bound // 2

@@ -1,0 +1,188 @@
+"""Gradients of the score with respect to the input."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foveal.explainers.base import (
+    AbstractExplainer,
+    Draw,
+    Fold,
+    Frame,
+    MethodCard,
+    Need,
+    Probes,
+    Seen,
+    Wants,
+)
+from foveal.explainers.reference import Reference, check_reference, reference
+
+_NEEDS: tuple[Need, ...] = ("input gradient",)
+_INPUT = Wants(input_gradient=True)
+_SIGN = "positive: brightening this channel here raises the score; negative: lowers it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saliency(AbstractExplainer):
+    """Which pixels would change the score most if they changed a little?
+
+    The gradient of the score at the input, sign and channels kept (the paper shows the largest
+    absolute value over the channels). Local and noisy: it shows sensitivity, not what the score
+    is made of, and vessel edges light up whatever the disease.
+
+    Reference:
+        Simonyan et al. 2014, Deep Inside Convolutional Networks, section 3.
+    """
+
+    name: ClassVar[str] = "saliency"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    wants: ClassVar[Wants] = _INPUT
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Which pixels would change the score most if they changed a little?",
+        sign=_SIGN,
+        grid="the input's, with channels",
+        cost="1 F + 1 B",
+        reference="Simonyan et al. 2014, Deep Inside Convolutional Networks, sec. 3",
+    )
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        return Fold(map=_gradient(clean))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothGrad(AbstractExplainer):
+    """Saliency with its noise averaged out.
+
+    The mean of the gradients over noisy copies of the image. The noise is Gaussian with a
+    standard deviation of `noise` times the image's own range (largest minus smallest value), so
+    it means the same for every image and in every unit.
+
+    Args:
+        samples: Noisy copies.
+        noise: Standard deviation as a share of the image's range; the paper advises 0.1 to 0.2.
+
+    Raises:
+        ValueError: No samples, or noise that is not positive.
+
+    Reference:
+        Smilkov et al. 2017, SmoothGrad, the equation of section 2.
+    """
+
+    samples: int = 25
+    noise: float = 0.15
+
+    name: ClassVar[str] = "smoothgrad"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Which pixels would change the score most, beyond the gradient's noise?",
+        sign=_SIGN,
+        grid="the input's, with channels",
+        cost="25 F + 25 B",
+        reference="Smilkov et al. 2017, SmoothGrad, sec. 2",
+    )
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise ValueError(f"samples must be at least 1, but is {self.samples}")
+        if not self.noise > 0:
+            raise ValueError(f"noise must be positive, but is {self.noise}; for none use saliency")
+
+    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
+        images = clean.images
+        flat = images.flatten(1)
+        spread = self.noise * (flat.amax(dim=1) - flat.amin(dim=1))
+        spread = spread.reshape(-1, *[1] * (images.ndim - 1))
+
+        def build(sample: int) -> Tensor:
+            return images + spread * draw.normal(sample, images)
+
+        return (Probes(count=self.samples, build=build, wants=_INPUT),)
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        total = torch.zeros_like(clean.images, dtype=torch.float32)
+        for seen in answers[0]:
+            total += _gradient(seen)
+        return Fold(map=total / self.samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegratedGradients(AbstractExplainer):
+    """How much did each pixel add to the score, compared with a baseline image?
+
+    (x - x0) times the mean gradient on the straight path from the baseline x0 to the image x, by
+    Gauss-Legendre quadrature, whose weights sum to one. The map sums to f(x) - f(x0) up to the
+    quadrature's error, which is returned beside it as `completeness_error`. Everything depends on
+    the baseline: where the image equals it, the map is zero, so with a black baseline dark
+    lesions cannot be seen.
+
+    Args:
+        steps: Points on the path.
+        baseline: A number, a tensor that fits the images, or a name: `blur`; in display units
+            also `black` and `field-mean`.
+
+    Raises:
+        ValueError: No steps, or an unknown baseline.
+
+    Reference:
+        Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, equation 1.
+    """
+
+    steps: int = 50
+    baseline: Reference = 0.0
+
+    name: ClassVar[str] = "integratedgradients"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    card: ClassVar[MethodCard] = MethodCard(
+        question="How much did each pixel add to the score, compared with a baseline image?",
+        sign="positive: its difference from the baseline raised the score; negative: lowered it",
+        grid="the input's, with channels",
+        cost="50 F + 50 B, and 1 F for the baseline",
+        reference="Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, eq. 1",
+    )
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, but is {self.steps}")
+        check_reference("baseline", self.baseline)
+
+    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
+        images = clean.images
+        start = reference(self.baseline, images, frame)
+        positions, _ = _quadrature(self.steps)
+
+        def build(step: int) -> Tensor:
+            return start + positions[step] * (images - start)
+
+        path = Probes(count=self.steps, build=build, wants=_INPUT)
+        return path, Probes(count=1, build=lambda _: start)
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        path, at_baseline = answers
+        _, weights = _quadrature(self.steps)
+        total = torch.zeros_like(clean.images, dtype=torch.float32)
+        for weight, seen in zip(weights, path, strict=True):
+            total += weight * _gradient(seen)
+        start = next(at_baseline)
+        attribution = total * (clean.images - start.images)
+        change = clean.scores - start.scores
+        error = attribution.flatten(1).sum(dim=1) - change
+        return Fold(
+            map=attribution,
+            parts={"completeness_error": error, "score_change": change},
+        )
+
+
+def _quadrature(steps: int) -> tuple[list[float], list[float]]:
+    """Positions in (0, 1) and weights that sum to one."""
+    positions, weights = np.polynomial.legendre.leggauss(steps)
+    return ((positions + 1) / 2).tolist(), (weights / 2).tolist()
+
+
+def _gradient(seen: Seen) -> Tensor:
+    if seen.input_gradient is None:
+        raise TypeError("this method folds input gradients, but its pass took none")
+    return seen.input_gradient.float()

@@ -1,0 +1,73 @@
+"""Which methods are built."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from foveal.explainers.base import AbstractExplainer, Need
+from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from foveal.explainers.gradients import IntegratedGradients, Saliency, SmoothGrad
+from foveal.explainers.perturbation import Occlusion
+
+_BUILT: tuple[type[AbstractExplainer], ...] = (
+    GradCAM,
+    GradCAMPlusPlus,
+    XGradCAM,
+    HiResCAM,
+    LayerCAM,
+    Saliency,
+    SmoothGrad,
+    IntegratedGradients,
+    Occlusion,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """What is known of one method before it is used."""
+
+    name: str
+    cls: type[AbstractExplainer]
+    needs: tuple[Need, ...]
+    """What the model must be able to give."""
+    sign: str
+    cost: str
+    reference: str
+    question: str
+    grid: str
+
+
+def methods() -> list[Method]:
+    """The methods that are built, in the order of their families."""
+    return [
+        Method(
+            name=cls.name,
+            cls=cls,
+            needs=cls.needs,
+            sign=cls.card.sign,
+            cost=cls.card.cost,
+            reference=cls.card.reference,
+            question=cls.card.question,
+            grid=cls.card.grid,
+        )
+        for cls in _BUILT
+    ]
+
+
+def explainer_named(name: str, **settings: object) -> AbstractExplainer:
+    """The explainer with this name and these settings.
+
+    Raises:
+        ValueError: An unknown name; the nearest are offered. An unknown setting.
+    """
+    built = {cls.name: cls for cls in _BUILT}
+    if name not in built:
+        near = get_close_matches(name, built, n=3) or list(built)
+        raise ValueError(f"there is no method {name!r}; near names: {', '.join(near)}")
+    cls = built[name]
+    known = list(getattr(cls, "__dataclass_fields__", {}))
+    unknown = [setting for setting in settings if setting not in known]
+    if unknown:
+        raise ValueError(
+            f"{name} has no setting {unknown[0]!r}; it has {', '.join(known) or 'none'}"
+        )
+    return cls(**settings)
