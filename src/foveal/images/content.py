@@ -1,0 +1,97 @@
+"""What a file is, by its first bytes: suffixes lie."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from foveal.core import ImageError
+
+_READABLE = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),  # BigTIFF
+    (b"MM\0+", "TIFF"),
+)
+
+_FOREIGN = (
+    (b"GIF8", "a GIF image"),
+    (b"BM", "a BMP image"),
+    (b"RIFF", "a WebP image or another RIFF file"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 image"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive or an Office document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"HSF-OCT", "a Heidelberg .vol volume"),
+    (b"CMDb", "a Heidelberg .E2E volume"),
+    (b"FOCT", "a Topcon .fda volume"),
+)
+
+_PREAMBLE = 128
+"""DICOM PS3.10 7.1: 128 bytes of any content, then the letters DICM."""
+
+
+def identify(path: Path, *, assume_dicom: bool = False) -> str:
+    """PNG, JPEG, TIFF or DICOM.
+
+    Args:
+        path: The file.
+        assume_dicom: Take a file that nothing else claims for DICOM without its preamble.
+
+    Raises:
+        ImageError: No such file, a folder, an empty file, or content that is none of the four.
+    """
+    start = _first_bytes(path)
+    for magic, name in _READABLE:
+        if start.startswith(magic):
+            return name
+    if start[_PREAMBLE : _PREAMBLE + 4] == b"DICM" or assume_dicom:
+        return "DICOM"
+    raise ImageError(
+        f"is {_describe(start)}; PNG, JPEG, TIFF and DICOM are read, whatever the file's suffix"
+    )
+
+
+@contextmanager
+def about(path: Path) -> Generator[None]:
+    """Put the file's name before what went wrong with it.
+
+    The error's `__cause__` says the same without the name, for reports that must not show it.
+    """
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+
+
+def _first_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise ImageError("is a folder; name the files in it one by one")
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except FileNotFoundError as error:
+        raise ImageError("there is no such file; check the name and the folder") from error
+    except OSError as error:
+        raise ImageError(f"cannot be opened: {error.strerror}; check its permissions") from error
+    if not start:
+        raise ImageError("is empty; copy or export it again")
+    return start
+
+
+def _describe(start: bytes) -> str:
+    for magic, words in _FOREIGN:
+        if start.startswith(magic):
+            return words
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        # A character cut off by the end of what was read does not make it binary.
+        if error.start < len(start) - 3:
+            return (
+                "of no kind known here (DICOM without its preamble is read with assume_dicom=True)"
+            )
+    return "a text file"

@@ -1,0 +1,198 @@
+"""DICOM photographs: the pixels as a viewer shows them, and what the header knows about the eye."""
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from jaxtyping import Float, Integer
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from foveal.core import Image, ImageError, Modality
+from foveal.images import header
+from foveal.images.grey import grey_levels
+from foveal.images.raster import Facts, Raster, check_size, display, frame_index, profile_name
+
+_OPHTHALMIC = "1.2.840.10008.5.1.4.1.1.77.1.5."
+
+_EYE_PHOTOGRAPHS: Mapping[str, str] = {
+    _OPHTHALMIC + "1": "Ophthalmic Photography 8 Bit",
+    _OPHTHALMIC + "2": "Ophthalmic Photography 16 Bit",
+    _OPHTHALMIC + "5": "Wide Field Ophthalmic Photography Stereographic Projection",
+    _OPHTHALMIC + "6": "Wide Field Ophthalmic Photography 3D Coordinates",
+}
+
+_PHOTOGRAPHS: Mapping[str, str] = {
+    **_EYE_PHOTOGRAPHS,
+    "1.2.840.10008.5.1.4.1.1.77.1.4": "VL Photographic",
+    "1.2.840.10008.5.1.4.1.1.7": "Secondary Capture",
+    "1.2.840.10008.5.1.4.1.1.7.2": "Multi-frame Grayscale Byte Secondary Capture",
+    "1.2.840.10008.5.1.4.1.1.7.3": "Multi-frame Grayscale Word Secondary Capture",
+    "1.2.840.10008.5.1.4.1.1.7.4": "Multi-frame True Color Secondary Capture",
+}
+"""The SOP classes (PS3.4 annex B) that hold a photograph."""
+
+_VOLUMES: Mapping[str, str] = {
+    _OPHTHALMIC + "4": "Ophthalmic Tomography",
+    _OPHTHALMIC + "7": "OCT En Face",
+    _OPHTHALMIC + "8": "OCT B-scan Volume Analysis",
+}
+
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, RuntimeError, LookupError),
+    *(AttributeError, TypeError, ArithmeticError, struct.error),
+)
+"""What pydicom and its decoders raise on damaged or incomplete files."""
+
+
+def read_dicom(
+    path: Path,
+    *,
+    modality: Modality | None,
+    frame: int | None,
+    assume_dicom: bool,
+    max_pixels: int,
+    sha256: str,
+) -> Image:
+    """A photograph with its spacing, side, patient, eye and visit.
+
+    The visit is the study (StudyInstanceUID): it is hardly ever missing, and unlike a date it says
+    nothing about the patient.
+
+    Args:
+        path: The file.
+        modality: What it shows, where the user knows better than the SOP class.
+        frame: Which frame of several, counted from 1 as in DICOM.
+        assume_dicom: Accept a file without the preamble of PS3.10.
+        max_pixels: Larger pictures are refused by their header.
+        sha256: Hash of the file's bytes.
+
+    Raises:
+        ImageError: Not a photograph, too large, damaged, or compressed in a way that needs a
+            decoder that is not installed; several frames and no `frame`.
+    """
+    dataset = _open(path, assume_dicom)
+    sop_class = _sop_class(dataset)
+    index = _frame_index(dataset, frame)
+    searched = header.places(dataset, index)
+    pixels, facts = _pixels(_stored(dataset, index, max_pixels), dataset, searched)
+    side, side_from = header.laterality(searched)
+    patient = header.patient(dataset)
+    return Image(
+        pixels=pixels,
+        spacing_mm=header.spacing_mm(searched),
+        modality=modality or _modality(dataset),
+        laterality=side,
+        patient=patient,
+        eye=header.eye(patient, side),
+        visit=str(dataset.get("StudyInstanceUID") or "") or None,
+        source=str(path),
+        sha256=sha256,
+        facts={
+            "format": "DICOM",
+            "sop_class": sop_class,
+            "transfer_syntax": dataset.file_meta.TransferSyntaxUID.name,
+            "laterality_from": side_from,
+            **({} if frame is None else {"frame": frame}),
+            **facts,
+        },
+    )
+
+
+def _open(path: Path, assume_dicom: bool) -> FileDataset:
+    try:
+        dataset = pydicom.dcmread(path, force=assume_dicom)
+        for _ in dataset.iterall():  # pydicom converts when asked, so a broken value shows here
+            pass
+    except (InvalidDicomError, *_DAMAGE) as error:
+        raise ImageError(
+            f"is not a readable DICOM file ({error}); it may be damaged, export it again"
+        ) from error
+    if "TransferSyntaxUID" not in dataset.file_meta:  # without a preamble there is no meta header
+        implicit, _ = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = (
+            ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        )
+    return dataset
+
+
+def _sop_class(dataset: Dataset) -> str:
+    """The name of the SOP class, if it holds a photograph."""
+    uid = dataset.get("SOPClassUID")
+    if uid in _PHOTOGRAPHS:
+        return _PHOTOGRAPHS[uid]
+    if uid in _VOLUMES:
+        raise ImageError(
+            f"holds {_VOLUMES[uid]} (SOP class {uid}); volumes are not read yet, "
+            "export single B-scans as PNG"
+        )
+    kind = f"{uid.name} (SOP class {uid})" if uid else "no SOP class"
+    raise ImageError(
+        f"holds {kind}; DICOM photographs are read: {', '.join(_PHOTOGRAPHS.values())}"
+    )
+
+
+def _modality(dataset: Dataset) -> Modality:
+    if dataset.SOPClassUID in _EYE_PHOTOGRAPHS:
+        return header.photograph_modality(dataset)
+    return "unknown"
+
+
+def _frame_index(dataset: Dataset, frame: int | None) -> int:
+    """Counted from 0; some writers put 0 or nothing where there is one frame."""
+    count = max(1, int(dataset.get("NumberOfFrames") or 1))
+    return frame_index(frame, count, word="frame")
+
+
+def _stored(
+    dataset: FileDataset, index: int, max_pixels: int
+) -> Integer[np.ndarray, "row column *channel"]:
+    """One frame as it is stored; YBR comes out of the decoder as RGB."""
+    missing = [key for key in ("Rows", "Columns", "PixelData") if key not in dataset]
+    if missing:
+        raise ImageError(f"has no {' and no '.join(missing)}, so there is no picture in it")
+    check_size(int(dataset.Rows), int(dataset.Columns), max_pixels)
+    _check_decoder(dataset)
+    try:
+        return pixel_array(dataset, index=index)
+    except _DAMAGE as error:
+        raise ImageError(
+            f"has pixels that cannot be decoded ({error}); it may be damaged, export it again"
+        ) from error
+
+
+def _check_decoder(dataset: FileDataset) -> None:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError as error:
+        raise ImageError(
+            f"is compressed as {syntax.name}, which is not read; export it uncompressed"
+        ) from error
+    if not available:
+        # pylibjpeg-libjpeg would decode it too, but is under the GPL.
+        raise ImageError(
+            f"is compressed as {syntax.name}, which needs one more decoder: pip install python-gdcm"
+        )
+
+
+def _pixels(
+    stored: Integer[np.ndarray, "row column *channel"], dataset: Dataset, searched: header.Places
+) -> tuple[Float[np.ndarray, "channel row column"], Facts]:
+    color = str(dataset.PhotometricInterpretation)
+    facts: Facts = {"bit_depth": int(dataset.BitsStored), "color": color}
+    facts |= profile_name(header.first(searched, "ICCProfile"))
+    if color in ("MONOCHROME1", "MONOCHROME2"):
+        grey, windowing = grey_levels(stored, dataset, searched)
+        return grey[np.newaxis], facts | windowing
+    full_scale = 2.0 ** int(dataset.BitsStored) - 1
+    if color == "PALETTE COLOR":
+        stored = apply_color_lut(stored, dataset)
+        full_scale = float(np.iinfo(stored.dtype).max)
+    return display(Raster(samples=stored, full_scale=full_scale, facts=facts))

@@ -1,0 +1,37 @@
+"""From the file's grid to the model's, step by step, and back."""
+
+from foveal.images.preparation.carry import CarriedRegion, carry_region
+from foveal.images.preparation.chain import (
+    map_to_original,
+    map_to_prepared,
+    mask_to_original,
+    mask_to_prepared,
+    points_to_original,
+    points_to_prepared,
+    prepare,
+)
+from foveal.images.preparation.field import find_field
+from foveal.images.preparation.field_of_view import FieldOfView
+from foveal.images.preparation.registry import register_step, revive
+from foveal.images.preparation.resize import Resize
+from foveal.images.preparation.step import AbstractPreparation
+from foveal.images.preparation.window import AbstractWindow
+
+__all__ = [
+    "AbstractPreparation",
+    "AbstractWindow",
+    "CarriedRegion",
+    "FieldOfView",
+    "Resize",
+    "carry_region",
+    "find_field",
+    "map_to_original",
+    "map_to_prepared",
+    "mask_to_original",
+    "mask_to_prepared",
+    "points_to_original",
+    "points_to_prepared",
+    "prepare",
+    "register_step",
+    "revive",
+]

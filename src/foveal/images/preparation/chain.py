@@ -1,0 +1,107 @@
+"""A list of steps as one journey: to the model's grid and back to the file's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from foveal.core import AbstractStep, Image, Region
+from foveal.images.preparation.field import find_field
+from foveal.images.preparation.registry import fit_step
+
+Steps = Sequence[AbstractStep]
+"""First step first, as `Image.steps` holds them."""
+
+
+def prepare(image: Image, steps: Sequence[Mapping[str, object]]) -> tuple[Image, Region]:
+    """The image as the model gets it, and its field of view on the same grid.
+
+    Args:
+        image: As it was read, or already prepared; its steps are kept and the new ones appended.
+        steps: What the card asks for, in order: `{"step": "resize", "size": [512, 512]}`.
+
+    Raises:
+        ImageError: No field of view: the image is black or nearly of one colour.
+        ValueError: An unknown step or setting, a missing setting, or one out of range.
+    """
+    field = find_field(image)
+    for asked in steps:
+        step = fit_step(asked, image, field)
+        field = step.mask_forward(field)
+        image = replace(
+            image,
+            pixels=step.pixels_forward(image.pixels),
+            spacing_mm=_spacing_mm(image.spacing_mm, step),
+            steps=(*image.steps, step),
+        )
+    return image, Region(name="field of view", mask=field, kind="field", source=image.source)
+
+
+def points_to_prepared(
+    points: Float[np.ndarray, "point 2"], steps: Steps
+) -> Float[np.ndarray, "point 2"]:
+    """Where points of the original lie on the prepared grid; exact, also outside of it."""
+    for step in steps:
+        points = step.points_forward(points)
+    return points
+
+
+def points_to_original(
+    points: Float[np.ndarray, "point 2"], steps: Steps
+) -> Float[np.ndarray, "point 2"]:
+    """Where points of the prepared grid lie on the original; exact."""
+    for step in reversed(steps):
+        points = step.points_back(points)
+    return points
+
+
+def map_to_prepared(
+    values: Float[np.ndarray, "row column"], steps: Steps
+) -> Float[np.ndarray, "row_out column_out"]:
+    """A map of the original on the prepared grid, bilinear."""
+    for step in steps:
+        values = step.map_forward(values)
+    return values
+
+
+def map_to_original(
+    values: Float[np.ndarray, "row column"], steps: Steps
+) -> Float[np.ndarray, "row_out column_out"]:
+    """A map of the prepared grid on the original, bilinear; zero where nothing was prepared."""
+    for step in reversed(steps):
+        values = step.map_back(values)
+    return values
+
+
+def mask_to_prepared(
+    mask: Bool[np.ndarray, "row column"], steps: Steps
+) -> Bool[np.ndarray, "row_out column_out"]:
+    """The prepared pixels of which a mask of the original covers at least half.
+
+    Small lesions may vanish: `carry_region` counts them.
+    """
+    for step in steps:
+        mask = step.mask_forward(mask)
+    return mask
+
+
+def mask_to_original(
+    mask: Bool[np.ndarray, "row column"], steps: Steps
+) -> Bool[np.ndarray, "row_out column_out"]:
+    """A mask of the prepared grid on the original, its edge cut at one half."""
+    for step in reversed(steps):
+        mask = step.mask_back(mask)
+    return mask
+
+
+def _spacing_mm(
+    spacing_mm: tuple[float, float] | None, step: AbstractStep
+) -> tuple[float, float] | None:
+    """Spacing grows as pixels get fewer: by the source pixels that one target pixel spans."""
+    if spacing_mm is None:
+        return None
+    corners = np.array([[0, 0], step.target], dtype=np.float64)
+    start, end = step.points_back(corners)
+    rows, columns = (end - start) / np.array(step.target)
+    return spacing_mm[0] * float(rows), spacing_mm[1] * float(columns)

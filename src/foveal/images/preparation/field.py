@@ -1,0 +1,110 @@
+"""Where the picture of the eye is: the lit disc of a photograph, the scan of an OCT section.
+
+The field is found on a reduced copy of at most 512 pixels a side; the edge of a photograph's field
+is then settled pixel by pixel.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import ndimage
+
+from foveal.core import Grid, Image, ImageError, Modality
+
+_REDUCED = 512
+
+_FLAT = 0.03
+"""An image whose darkest and brightest per cent differ by less shows nothing."""
+
+_EDGE = 0.15
+"""Where the edge lies between the surround (0) and the middle of the field (1): light scattered in
+the camera stays below, the vignetted rim of a dark eye above."""
+
+_SURROUND = 0.25
+"""A surround is darker than this share of the field, or it is no surround."""
+
+_CORNERS = 0.01
+"""Least share of the image that a surround takes up; a dark vessel at the side is not one."""
+
+_PADDING = 9
+"""Padding of an OCT section is flat at least this many pixels wide; speckle never is."""
+
+_WHITE, _BLACK = 0.96, 0.01
+"""Levels of padding, since JPEG blurs them."""
+
+
+def find_field(image: Image) -> Bool[np.ndarray, "row column"]:
+    """The field of view on the image's grid.
+
+    In an OCT section, everything but flat white or black padding. In any other image, the largest
+    connected part that is lit in its brightest channel (red in a colour photograph of the fundus),
+    with dark lesions filled in; the whole image when it has no dark surround.
+
+    Raises:
+        ImageError: Nothing to see: the image is black, or nearly of one colour.
+    """
+    return field_of_pixels(image.pixels, image.modality)
+
+
+def field_of_pixels(
+    pixels: Float[np.ndarray, "channel row column"], modality: Modality
+) -> Bool[np.ndarray, "row column"]:
+    """`find_field` for pixels alone."""
+    stride = -(-max(pixels.shape[1:]) // _REDUCED)
+    reduced = pixels[:, ::stride, ::stride].max(axis=0)
+    low, high = np.percentile(reduced, [1, 99])
+    if high - low < _FLAT:
+        raise ImageError(
+            f"has no field of view: all of it lies between {low:.2f} and {high:.2f} of full "
+            "brightness, so there is no eye to see; leave it out"
+        )
+    if modality == "oct":
+        return _enlarged(_scan(reduced), stride, pixels.shape[1:])
+    return _lit(pixels, reduced, stride)
+
+
+def _lit(
+    pixels: Float[np.ndarray, "channel row column"],
+    reduced: Float[np.ndarray, "row_reduced column_reduced"],
+    stride: int,
+) -> Bool[np.ndarray, "row column"]:
+    smooth = ndimage.uniform_filter(reduced, 3)
+    low, high = np.percentile(smooth, [1, 99])
+    # The median of what is lit, not the brightest: a flare must not hide a dark eye.
+    middle = float(np.median(smooth[smooth > low + _EDGE * (high - low)]))
+    edge = low + _EDGE * (middle - low)
+    rough = _largest_part(smooth > edge)
+    if low > _SURROUND * middle or (~rough).mean() < _CORNERS:
+        return np.ones(pixels.shape[1:], bool)
+    lit = (pixels > edge).any(axis=0)
+    lit &= _enlarged(ndimage.binary_dilation(rough), stride, lit.shape)
+    inner = ndimage.binary_erosion(rough, iterations=2, border_value=True)
+    lit |= _enlarged(inner, stride, lit.shape)
+    return lit
+
+
+def _scan(reduced: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
+    scan = np.ones(reduced.shape, bool)
+    inside = slice(_PADDING, -_PADDING)
+    for flat in (reduced >= _WHITE, reduced <= _BLACK):
+        # Beyond the image is padding too, so that a thin bar at its side is found.
+        wide = np.pad(flat, _PADDING, constant_values=True)
+        wide = ndimage.binary_opening(wide, np.ones((_PADDING, _PADDING), bool))
+        scan &= np.logical_not(ndimage.binary_dilation(wide[inside, inside], iterations=2))
+    if not scan.any():
+        raise ImageError("has no field of view: all of it is flat black or white; leave it out")
+    return _largest_part(scan)
+
+
+def _largest_part(mask: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
+    parts = np.zeros(mask.shape, np.int32)
+    ndimage.label(mask, output=parts)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return np.asarray(ndimage.binary_fill_holes(parts == sizes.argmax()))
+
+
+def _enlarged(
+    mask: Bool[np.ndarray, "row column"], stride: int, grid: Grid
+) -> Bool[np.ndarray, "row_out column_out"]:
+    rows, columns = grid
+    return mask.repeat(stride, axis=0)[:rows].repeat(stride, axis=1)[:, :columns]

@@ -1,0 +1,156 @@
+"""Regions from files: one mask for each, or one picture with a label for each."""
+
+import re
+from collections.abc import Mapping
+from glob import escape
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from foveal.core import Image, ImageError, Region
+from foveal.images.content import about, identify
+from foveal.images.masks import binary_mask, check_grid, labelled_masks
+from foveal.images.names import region_name, split_stem
+from foveal.images.photo import decode
+from foveal.images.reading import MAX_PIXELS
+
+_SUFFIXES = (".png", ".tif", ".tiff")
+
+
+def read_regions(
+    path: str | PathLike[str],
+    *,
+    image: Image | None = None,
+    names: Mapping[str, str] | None = None,
+    labels: Mapping[int, str | None] | None = None,
+) -> list[Region]:
+    """The regions of one photograph, on its original grid.
+
+    Masks are named after their photograph and what they mark; the codes of the field are spelled
+    out, so `IDRiD_01_MA.png` gives "microaneurysms". A mask has one value beside 0. An empty mask
+    is a region without pixels.
+
+    Args:
+        path: A mask, a folder of masks, or a pattern such as `masks/{stem}_{region}.png`, where
+            {stem} is the name of the image's file.
+        image: The photograph. Masks must have its size, and of a folder only those named after it
+            are read.
+        names: What to call regions by their code, beyond or instead of the known ones.
+        labels: What the values of a label image mean, `None` for background. 0 is background
+            unless named.
+
+    Raises:
+        ImageError: No mask there, masks of several photographs, a file that is no mask, values
+            without a label, or another size than the photograph's.
+        ValueError: A pattern with {stem} without an image that was read from a file.
+    """
+    regions: list[Region] = []
+    for code, file in _files(str(path), image):
+        with about(file):
+            masks = _masks(file, code, image, labels)
+        for found, mask in masks.items():
+            name, kind = region_name(found, names or {})
+            name = found if labels else name
+            regions.append(Region(name=name, mask=mask, kind=kind, source=str(file)))
+    _check_unique(regions)
+    return regions
+
+
+def find_regions(pattern: str, stem: str) -> dict[str, Path]:
+    """The mask files of one photograph, by what the pattern's {region} stands for.
+
+    Args:
+        pattern: A path with {region} once and {stem} anywhere; `*` and `?` match as in a shell.
+        stem: The name of the photograph's file without its suffix.
+
+    Raises:
+        ImageError: Two files for one region.
+        ValueError: A pattern without {region}.
+    """
+    pattern = Path(pattern).as_posix()
+    before, region, after = pattern.replace("{stem}", escape(stem)).partition("{region}")
+    if not region or "{region}" in after:
+        raise ValueError(f"a pattern of mask files needs {{region}} once, but is {pattern!r}")
+    matches = re.compile(f"{_expression(before)}(?P<region>[^/]+?){_expression(after)}")
+    found: dict[str, Path] = {}
+    whole = Path(f"{before}*{after}")
+    for file in sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))):
+        match = matches.fullmatch(file.as_posix())
+        if match is None:
+            continue
+        if match["region"] in found:
+            raise ImageError(
+                f"{file} and {found[match['region']]} are both masks of {match['region']!r}; "
+                "make the pattern narrower"
+            )
+        found[match["region"]] = file
+    return found
+
+
+def _masks(
+    file: Path, code: str, image: Image | None, labels: Mapping[int, str | None] | None
+) -> dict[str, Bool[np.ndarray, "row column"]]:
+    rows, columns = (1, 1) if image is None else image.original_grid
+    limit = max(MAX_PIXELS, rows * columns)
+    raster = decode(file, identify(file), frame=None, max_pixels=limit)
+    if image is not None:
+        check_grid((raster.samples.shape[0], raster.samples.shape[1]), image.original_grid)
+    return {code: binary_mask(raster)} if labels is None else labelled_masks(raster, labels)
+
+
+def _files(path: str, image: Image | None) -> list[tuple[str, Path]]:
+    """The mask files, each with the code of its region."""
+    stem = None if image is None or image.source is None else Path(image.source).stem
+    if "{stem}" in path and stem is None:
+        raise ValueError(f"{path!r} needs an image that was read from a file, to know its {{stem}}")
+    if "{region}" in path:
+        files = list(find_regions(path, stem or "").items())
+    else:
+        file = Path(path.replace("{stem}", stem or ""))
+        files = _folder(file, stem) if file.is_dir() else [(_code(file, stem)[1], file)]
+    if not files:
+        raise ImageError(f"{path}: there is no mask file; check the pattern and the folder")
+    return files
+
+
+def _folder(folder: Path, stem: str | None) -> list[tuple[str, Path]]:
+    """The masks in a folder, which must be of one photograph."""
+    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in _SUFFIXES]
+    found = [(*_code(file, stem), file) for file in files]
+    if stem is not None:
+        return [(code, file) for photograph, code, file in found if photograph in ("", stem)]
+    photographs = sorted({photograph for photograph, _, _ in found})
+    if len(photographs) > 1:
+        raise ImageError(
+            f"{folder}: holds masks of {len(photographs)} photographs "
+            f"({', '.join(photographs[:3])}, ...); pass image= to read those of one"
+        )
+    return [(code, file) for _, code, file in found]
+
+
+def _check_unique(regions: list[Region]) -> None:
+    sources = {}
+    for region in regions:
+        if sources.setdefault(region.name, region.source) != region.source:
+            raise ImageError(
+                f"{region.source} and {sources[region.name]} are both masks of {region.name!r}; "
+                "remove one, or read them one by one"
+            )
+
+
+def _code(file: Path, stem: str | None) -> tuple[str, str]:
+    """The photograph and the region in a mask's name; a folder may name the region instead."""
+    if stem is not None and file.stem == stem:
+        return stem, file.parent.name
+    if stem is not None and file.stem.startswith(stem) and file.stem[len(stem)] in "_- .":
+        return stem, file.stem[len(stem) + 1 :]
+    return split_stem(file.stem)
+
+
+def _expression(pattern: str) -> str:
+    """A shell pattern as a regular expression that does not cross folders."""
+    wild = {"*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*|\?|\[[^]]+\])", pattern)
+    return "".join(wild.get(part, part if part[:1] == "[" else re.escape(part)) for part in parts)
