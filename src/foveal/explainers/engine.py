@@ -10,7 +10,8 @@ from torch import Tensor
 
 from foveal.core import FovealWarning, ModelError
 from foveal.explainers.base import AbstractExplainer, Draw, Frame, Probes, Seen, Wants, Watched
-from foveal.explainers.passes import Network, Passes, Sight, Watch, borrowed
+from foveal.explainers.passes import Network, Passes, Sight, Watch
+from foveal.models.borrow import borrowed
 from foveal.models.targets import FixedTarget, Head, TargetLike, as_sequence, fix
 
 MAX_BATCH = 16

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from foveal.core import FovealWarning
 from foveal.explainers.base import AbstractExplainer
 from foveal.explainers.engine import Request, Task
-from foveal.explainers.passes import Network, borrowed
+from foveal.explainers.passes import Network
 from foveal.explainers.registry import explainer_named
 from foveal.models import layers as model_layers
+from foveal.models.borrow import borrowed
 from foveal.models.targets import TargetLike, as_sequence, everywhere, fix
 
 MethodLike = str | AbstractExplainer

@@ -1,0 +1,18 @@
+"""Anything that predicts: the model card, its loaders, its targets and its layers."""
+
+from foveal.models.card import Card
+from foveal.models.inspect import Description, LayerRow, describe
+from foveal.models.layers import LayerChoice
+from foveal.models.load import load
+from foveal.models.model import Model, Prediction
+
+__all__ = [
+    "Card",
+    "Description",
+    "LayerChoice",
+    "LayerRow",
+    "Model",
+    "Prediction",
+    "describe",
+    "load",
+]

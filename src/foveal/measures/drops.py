@@ -1,0 +1,344 @@
+"""How much does the score fall when the highlighted region is taken away, against chance?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Shaped
+from scipy.ndimage import affine_transform, distance_transform_edt
+from torch import Tensor
+
+from foveal.core import Score
+from foveal.measures.base import Array, Ground, MeasureCard, diameter, ground, top
+from foveal.measures.perturbation import MAX_BATCH, Baseline, Scale, ScoreOf, Subject, subject
+
+_SMALLEST_SCORE = 1e-6
+_TRIES = 30
+_INSIDE = 0.95
+"""Share of a moved region that must lie in the field."""
+
+MASKED_ROI_DROP = MeasureCard(
+    name="masked_roi_drop",
+    question="How far does the score fall when the map's strongest region is taken away?",
+    direction="higher",
+    range=(-np.inf, np.inf),
+    needs=("scores",),
+    chance="the mean drop under the same region moved at random inside the field",
+    missing="the map is constant or has nothing positive in the field, or the mask is empty",
+    cost="1 F, and 20 F for the random regions, shared with excess_drop",
+    reference="occlusion drop, with a control of equal area and shape",
+)
+EXCESS_DROP = MeasureCard(
+    name="excess_drop",
+    question="Does taking away the map's strongest region hurt more than any region like it?",
+    direction="higher",
+    range=(-np.inf, np.inf),
+    needs=("scores",),
+    chance="0",
+    missing="the map is constant or has nothing positive in the field, or the mask is empty",
+    cost="none beside masked_roi_drop",
+    reference="drop minus the mean drop of area- and shape-matched random regions",
+)
+
+
+class DropKeywords(TypedDict, total=False):
+    """The settings of drops, by keyword."""
+
+    area: float
+    baseline: Baseline
+    feather_px: float
+    random: int
+    scale: Scale
+    seed: int
+    max_batch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropSettings:
+    """How drops are made; part of every number's name.
+
+    Raises:
+        ValueError: An area outside (0, 1], or a negative number of random regions.
+    """
+
+    area: float = 0.05
+    """Share of the field that is taken away, where no mask sets the size."""
+    baseline: Baseline = "blur"
+    feather_px: float = 0.0
+    """Width over which the edge of the region fades."""
+    random: int = 20
+    """Random regions for the control."""
+    scale: Scale = "given"
+    seed: int = 0
+    max_batch: int = MAX_BATCH
+
+    def __post_init__(self) -> None:
+        if not 0 < self.area <= 1:
+            raise ValueError(f"area must be in (0, 1], but is {self.area}")
+        if self.random < 0:
+            raise ValueError(f"random must not be negative, but is {self.random}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoiDrops:
+    """Scores of the image, of the image without the region, and without the moved regions."""
+
+    whole: float
+    masked: float
+    moved: tuple[float, ...]
+    raw_whole: float
+    raw_masked: float
+    raw_moved: tuple[float, ...]
+    area: float
+    """The region's share of the field."""
+
+    @property
+    def drop(self) -> float:
+        """By how much the score fell."""
+        return self.whole - self.masked
+
+    @property
+    def null(self) -> tuple[float, ...]:
+        """The same for the moved regions."""
+        return tuple(self.whole - score for score in self.moved)
+
+
+def roi_drops(
+    score: ScoreOf,
+    image: Array,
+    map: Shaped[Array, "row column"],
+    *,
+    mask: Shaped[Array, "row column"] | None = None,
+    field: Shaped[Array, "row column"] | None = None,
+    **settings: Unpack[DropKeywords],
+) -> RoiDrops | str:
+    """The passes behind both drops, or the reason why there are none.
+
+    The region is exactly the top `area` of the field, or as many pixels as the mask has. The
+    control moves it at random inside the field (rotation, reflection, translation), keeping its
+    area and, as far as it fits, its shape, so that one blob is compared with blobs and scattered
+    dots with dots.
+    """
+    chosen = DropSettings(**settings)
+    on = ground(map, mask, field, needs_mask=mask is not None)
+    if on.problem is not None:
+        return on.problem
+    count = on.mask_area if mask is not None else max(1, round(chosen.area * on.area))
+    region = top(on, count, chosen.seed)
+    asked = subject(
+        score,
+        image,
+        on.field,
+        baseline=chosen.baseline,
+        scale=chosen.scale,
+        max_batch=chosen.max_batch,
+    )
+    whole, masked, *moved = asked.scores(_masks(asked, region, on, chosen))
+    return RoiDrops(
+        whole=asked.value(whole),
+        masked=asked.value(masked),
+        moved=tuple(map_value(asked, moved)),
+        raw_whole=whole,
+        raw_masked=masked,
+        raw_moved=tuple(moved),
+        area=count / on.area,
+    )
+
+
+def masked_roi_drop(
+    score: ScoreOf,
+    image: Array,
+    map: Shaped[Array, "row column"],
+    *,
+    mask: Shaped[Array, "row column"] | None = None,
+    field: Shaped[Array, "row column"] | None = None,
+    drops: RoiDrops | str | None = None,
+    **settings: Unpack[DropKeywords],
+) -> Score:
+    """How far the score falls when the map's strongest region is replaced by the baseline.
+
+    Args:
+        score: From images in display units (probe, channel, row, column) to one number a probe,
+            the target fixed beforehand. It is given tensors or arrays, as `image` is one.
+        image: The prepared image (channel, row, column) in display units.
+        map: Signed values on the image's grid.
+        mask: Takes the region's size from a mask instead of `area`.
+        field: The field of view; the whole image by default.
+        drops: The passes, where `roi_drops` made them before.
+        **settings: Those of `DropSettings`: `area` (0.05), `baseline`, `feather_px`, `random`
+            (20 regions), `scale`, `seed`, `max_batch`.
+
+    Returns:
+        S(x) - S(x without the region), in the units of the score, [-1, 1] for probabilities;
+        higher is better. Chance is the mean of `null`, the drops under the region moved at
+        random. `parts` holds the drop relative to S(x) in percent (missing below 1e-6) and, for
+        scores in log-odds, the drop in log-odds. Missing where there is no region.
+
+    Raises:
+        ValueError: Shapes that differ, an image not in display units, a setting out of range.
+    """
+    made = drops or roi_drops(score, image, map, mask=mask, field=field, **settings)
+    chosen = DropSettings(**settings)
+    params = _params(chosen)
+    if isinstance(made, str):
+        return MASKED_ROI_DROP.none(made, params=params)
+    enough = abs(made.whole) >= _SMALLEST_SCORE
+    parts: dict[str, object] = {
+        "score": made.whole,
+        "masked_score": made.masked,
+        "relative_percent": 100 * made.drop / made.whole if enough else None,
+        "relative_reason": None if enough else "no_score_range",
+        "area": made.area,
+    }
+    if chosen.scale == "log-odds":
+        parts["log_odds"] = made.raw_whole - made.raw_masked
+        parts["log_odds_null"] = [made.raw_whole - raw for raw in made.raw_moved]
+    return MASKED_ROI_DROP.score(
+        made.drop,
+        chance=float(np.mean(made.null)) if made.null else None,
+        null=made.null or None,
+        params=params,
+        parts=parts,
+        range=_range(chosen),
+    )
+
+
+def excess_drop(
+    score: ScoreOf,
+    image: Array,
+    map: Shaped[Array, "row column"],
+    *,
+    mask: Shaped[Array, "row column"] | None = None,
+    field: Shaped[Array, "row column"] | None = None,
+    drops: RoiDrops | str | None = None,
+    **settings: Unpack[DropKeywords],
+) -> Score:
+    """The drop of `masked_roi_drop` beyond the mean drop under the same region moved at random.
+
+    Arguments and errors as for `masked_roi_drop`.
+
+    Returns:
+        Drop minus mean random drop; higher is better, chance is 0. `parts["percentile"]` is the
+        share of random regions that hurt less (ties count half): from 0.95 on the region matters
+        more than its like. Missing where there is no region, and `too_few` without random ones.
+    """
+    made = drops or roi_drops(score, image, map, mask=mask, field=field, **settings)
+    chosen = DropSettings(**settings)
+    params = _params(chosen)
+    if isinstance(made, str):
+        return EXCESS_DROP.none(made, params=params)
+    if not made.null:
+        return EXCESS_DROP.none("too_few", text="no random regions were asked for", params=params)
+    null = np.asarray(made.null)
+    below = float((null < made.drop).mean() + 0.5 * (null == made.drop).mean())
+    bound = 2.0 if chosen.scale != "given" else np.inf
+    return EXCESS_DROP.score(
+        made.drop - float(null.mean()),
+        chance=0,
+        null=tuple((null - null.mean()).tolist()),
+        params=params,
+        parts={"drop": made.drop, "random_drop": float(null.mean()), "percentile": below},
+        range=(-bound, bound),
+    )
+
+
+def moved_regions(
+    region: Bool[np.ndarray, "row column"],
+    field: Bool[np.ndarray, "row column"],
+    count: int,
+    seed: int,
+) -> Iterator[Bool[np.ndarray, "row column"]]:
+    """The region rotated, reflected and shifted at random inside the field, its area kept exactly.
+
+    The move is drawn again, with ever shorter shifts, until 95 % of the region lies in the field;
+    what is still missing then grows at the moved region's edge.
+    """
+    random = np.random.default_rng(seed)
+    depth = _signed_distance(region)
+    centre = np.argwhere(field).mean(axis=0)
+    points = np.argwhere(region)
+    jitter = random.random(region.shape) * 1e-9  # breaks ties of equal depth
+    for _ in range(count):
+        turn, shift = _move(random, points, centre, field)
+        # affine_transform asks where each output pixel comes from: the inverse move.
+        back = turn.T
+        values = affine_transform(
+            depth, back, offset=centre - back @ (centre + shift), order=1, cval=-1e6
+        )
+        ranks = np.where(field, values + jitter, -np.inf).ravel()
+        chosen = np.zeros(region.size, bool)
+        chosen[np.argpartition(-ranks, len(points) - 1)[: len(points)]] = True
+        yield chosen.reshape(region.shape)
+
+
+def map_value(asked: Subject, raw: list[float]) -> list[float]:
+    """Raw scores as the numbers that are reported."""
+    return [asked.value(number) for number in raw]
+
+
+def _masks(
+    asked: Subject,
+    region: Bool[np.ndarray, "row column"],
+    on: Ground,
+    settings: DropSettings,
+) -> Iterator[Tensor]:
+    yield asked.hard(np.zeros_like(region))
+    yield _feathered(asked, region, settings.feather_px)
+    for moved in moved_regions(region, on.field, settings.random, settings.seed):
+        yield _feathered(asked, moved, settings.feather_px)
+
+
+def _feathered(asked: Subject, region: Bool[np.ndarray, "row column"], width: float) -> Tensor:
+    if width <= 0:
+        return asked.hard(region)
+    ramp = np.clip(0.5 + _signed_distance(region) / width, 0, 1) * asked.field
+    return torch.from_numpy(ramp).to(asked.image.device, asked.image.dtype)
+
+
+def _signed_distance(region: Bool[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:
+    """Distance to the region's edge, positive inside."""
+    if region.all():
+        return np.full(region.shape, float(max(region.shape)))
+    inside = np.asarray(distance_transform_edt(region))
+    outside = np.asarray(distance_transform_edt(~region))
+    return np.where(region, inside - 0.5, 0.5 - outside)
+
+
+def _move(
+    random: np.random.Generator,
+    points: Float[np.ndarray, "point 2"],
+    centre: Float[np.ndarray, " 2"],
+    field: Bool[np.ndarray, "row column"],
+) -> tuple[Float[np.ndarray, "2 2"], Float[np.ndarray, " 2"]]:
+    reach = float(diameter(field))
+    turn, shift = np.eye(2), np.zeros(2)
+    for attempt in range(_TRIES):
+        angle = random.uniform(0, 2 * np.pi)
+        mirror = np.diag([1.0, random.choice([-1.0, 1.0])])
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ mirror
+        shift = random.uniform(-0.5, 0.5, size=2) * reach * (1 - attempt / (_TRIES - 1))
+        there = np.rint((points - centre) @ turn.T + centre + shift).astype(int)
+        on_grid = ((there >= 0) & (there < field.shape)).all(axis=1)
+        inside = np.zeros(len(there), bool)
+        inside[on_grid] = field[tuple(there[on_grid].T)]
+        if inside.mean() >= _INSIDE:
+            break
+    return turn, shift
+
+
+def _params(settings: DropSettings) -> dict[str, object]:
+    baseline = settings.baseline if isinstance(settings.baseline, str | int | float) else "given"
+    return {
+        "area": settings.area,
+        "baseline": baseline,
+        "feather_px": settings.feather_px,
+        "random": settings.random,
+        "scale": settings.scale,
+        "seed": settings.seed,
+    }
+
+
+def _range(settings: DropSettings) -> tuple[float, float]:
+    return (-np.inf, np.inf) if settings.scale == "given" else (-1, 1)

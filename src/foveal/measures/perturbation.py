@@ -1,0 +1,111 @@
+"""What the faithfulness measures share: the image, what replaces it, and the scores of probes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from foveal.explainers.base import Frame
+from foveal.explainers.reference import check_reference, reference
+from foveal.measures.base import Array
+
+ScoreOf = Callable[..., Array]
+"""From images in display units (probe, channel, row, column) to one number a probe."""
+Scale = Literal["given", "probability", "log-odds"]
+"""What the score is. Log-odds are turned into probabilities, and both are reported."""
+Baseline = float | int | str | Array
+
+MAX_BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One image under perturbation: itself, what replaces it, its field, and who scores it."""
+
+    image: Float[Tensor, "channel row column"]
+    baseline: Float[Tensor, "channel row column"]
+    field: Bool[np.ndarray, "row column"]
+    score: ScoreOf
+    as_array: bool
+    """Whether the score is to be given arrays, as the image was one."""
+    scale: Scale
+    max_batch: int
+
+    def scores(self, masks: Iterator[Float[Tensor, "row column"]]) -> list[float]:
+        """The raw score with each mask's pixels replaced by the baseline, 1 being all of it."""
+        numbers: list[float] = []
+        pending: list[Tensor] = []
+        for mask in masks:
+            pending.append(torch.lerp(self.image, self.baseline, mask))
+            if len(pending) == self.max_batch:
+                numbers += self._ask(pending)
+                pending = []
+        return numbers + (self._ask(pending) if pending else [])
+
+    def value(self, raw: float) -> float:
+        """A raw score as the number that is reported."""
+        return 1 / (1 + float(np.exp(-raw))) if self.scale == "log-odds" else raw
+
+    def hard(self, removed: Bool[np.ndarray, "row column"]) -> Float[Tensor, "row column"]:
+        """A mask with sharp edges."""
+        return torch.from_numpy(removed).to(self.image.device, self.image.dtype)
+
+    def _ask(self, pending: list[Tensor]) -> list[float]:
+        batch = torch.stack(pending)
+        answer = self.score(batch.cpu().numpy() if self.as_array else batch)
+        numbers = np.asarray(
+            answer.detach().cpu() if isinstance(answer, Tensor) else answer, dtype=np.float64
+        )
+        if numbers.shape != (len(pending),):
+            raise ValueError(
+                f"score must give one number per image, so shape ({len(pending)},), but gave "
+                f"{numbers.shape}"
+            )
+        if not np.isfinite(numbers).all():
+            raise ValueError("score gave a number that is not finite")
+        return numbers.tolist()
+
+
+def subject(
+    score: ScoreOf,
+    image: Array,
+    field: Bool[np.ndarray, "row column"],
+    *,
+    baseline: Baseline,
+    scale: Scale,
+    max_batch: int,
+) -> Subject:
+    """Check an image and build what replaces it: `blur` inside the field, or as given.
+
+    Raises:
+        ValueError: An image that is not (channel, row, column) on the map's grid or not in
+            [0, 1], or an unknown baseline or scale.
+    """
+    if scale not in ("given", "probability", "log-odds"):
+        raise ValueError(f"scale must be given, probability or log-odds, but is {scale!r}")
+    pixels = torch.as_tensor(image)
+    if pixels.ndim != 3 or tuple(pixels.shape[1:]) != field.shape:
+        raise ValueError(
+            f"image must be (channel, row, column) on the map's {field.shape} grid, but its shape "
+            f"is {tuple(pixels.shape)}"
+        )
+    if not pixels.is_floating_point() or float(pixels.min()) < 0 or float(pixels.max()) > 1:
+        raise ValueError("image must be in display units: floating-point numbers in [0, 1]")
+    inside = torch.from_numpy(field).to(pixels.device).unsqueeze(0)
+    frame = Frame(display=True, field=inside)
+    value = torch.as_tensor(baseline) if isinstance(baseline, np.ndarray) else baseline
+    check_reference("baseline", value)
+    replaced = reference(value, pixels.unsqueeze(0), frame)[0]  # type: ignore[arg-type]
+    return Subject(
+        image=pixels,
+        baseline=replaced,
+        field=field,
+        score=score,
+        as_array=not isinstance(image, Tensor),
+        scale=scale,
+        max_batch=max_batch,
+    )

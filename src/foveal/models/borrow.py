@@ -1,0 +1,40 @@
+"""Models are borrowed, and given back exactly as they were."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def borrowed(module: nn.Module | None, seed: int = 0) -> Generator[None]:
+    """The model in eval mode without parameter gradients; given back as it was, whatever happens.
+
+    Training flags, `requires_grad`, buffers and the random state are restored; hooks belong to
+    the passes, which remove their own, and `.grad` is never touched.
+    """
+    if module is None:
+        yield
+        return
+    modes = [(part, part.training) for part in module.modules()]
+    wanted = [(p, p.requires_grad) for p in module.parameters()]
+    buffers = [(b, b.detach().clone()) for b in module.buffers()]
+    devices = {p.device for p in module.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(devices=list(devices)):
+        torch.manual_seed(seed)
+        try:
+            for part, _ in modes:
+                part.training = False
+            for parameter, _ in wanted:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            for part, training in modes:
+                part.training = training
+            for parameter, requires in wanted:
+                parameter.requires_grad_(requires)
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    if not torch.equal(buffer, before):
+                        buffer.copy_(before)

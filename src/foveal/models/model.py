@@ -1,0 +1,176 @@
+"""A model that takes images in display units, and says what it can give."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from foveal.core import Image, ModelError, Region, Target
+from foveal.images import prepare
+from foveal.models.borrow import borrowed
+from foveal.models.card import Card
+from foveal.models.names import named_target
+from foveal.models.targets import Head, predicted_class, probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a model says about one image."""
+
+    index: int | None
+    """The predicted class; `None` for regression, several labels or segmentation."""
+    label: str
+    """The prediction in words."""
+    values: Mapping[str, float]
+    """Probability of each class (of a segmentation: its mean over the pixels), or the value."""
+    unit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Model:
+    """A network with its card: prepares images, predicts, and knows its targets by name."""
+
+    card: Card
+    module: nn.Module
+    fingerprint: str
+    """SHA-256 over the card and the weights."""
+    gives: frozenset[str] = frozenset({"scores"})
+    """What the model was seen to give: scores, input gradient, layer gradients."""
+    notes: tuple[str, ...] = ()
+    """What loading did, and what the owner should know."""
+    batch: int | None = None
+    """The only batch size the model takes, where it takes just one."""
+    check: str = "no check"
+    """Outcome of the card's check."""
+    _scale: tuple[Tensor, Tensor] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        mean, std = (
+            torch.tensor(v, device=self.device).reshape(1, -1, 1, 1)
+            for v in (self.card.input.mean, self.card.input.std)
+        )
+        object.__setattr__(self, "_scale", (mean, std))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters are."""
+        first = next(self.module.parameters(), next(self.module.buffers(), None))
+        return torch.device("cpu") if first is None else first.device
+
+    @property
+    def head(self) -> Head:
+        """How the outputs become probabilities."""
+        return self.card.activation
+
+    def prepare(self, image: Image) -> tuple[Image, Region]:
+        """The image as the model sees it, in display units, and its field of view.
+
+        Raises:
+            ImageError: An image without a field of view, or with other channels than the card
+                says and no way to get there.
+        """
+        prepared, region = prepare(image, self.steps)
+        return self._in_color(prepared), region
+
+    @property
+    def steps(self) -> list[dict[str, object]]:
+        """The preparation steps of the card, with the input size where one resizes."""
+        size = list(self.card.input.size)
+        return [
+            {"size": size, **step} if step.get("step") == "resize" else dict(step)
+            for step in self.card.input.prepare
+        ]
+
+    def tensor(self, image: Image) -> Float[Tensor, "1 channel row column"]:
+        """Prepared pixels as a batch of one, on the model's device."""
+        return torch.from_numpy(np.ascontiguousarray(image.pixels)).unsqueeze(0).to(self.device)
+
+    def forward(self, images: Float[Tensor, "probe channel row column"]) -> object:
+        """The raw output for images in display units: normalised, sent, and the part meant taken.
+
+        Raises:
+            ModelError: The output has no part of the card's key.
+        """
+        mean, std = self._scale
+        output = self.module((images - mean) / std)
+        key = self.card.output.key
+        if key is None:
+            return output
+        try:
+            return output[key]
+        except (KeyError, IndexError, TypeError) as problem:
+            has = sorted(output) if isinstance(output, Mapping) else type(output).__name__
+            raise ModelError(
+                f"the output of {self.card.name} has no {key!r}, but {has}"
+            ) from problem
+
+    def output(self, images: Float[Tensor, "probe channel row column"]) -> Tensor:
+        """The raw output without gradients, as a tensor with one column per number.
+
+        Raises:
+            ModelError: The model gives no tensor; the card must name the part that is one.
+        """
+        with borrowed(self.module), torch.inference_mode(False), torch.no_grad():
+            raw = self.forward(images)
+        if not isinstance(raw, Tensor):
+            has = sorted(raw) if isinstance(raw, Mapping) else type(raw).__name__
+            raise ModelError(
+                f"{self.card.name} gives no tensor but {has}; name the part meant under "
+                '[output] key = "..." in the model card'
+            )
+        return raw.float() if raw.ndim > 1 else raw.float().unsqueeze(1)
+
+    def predict(self, images: Float[Tensor, "1 channel row column"]) -> Prediction:
+        """What the model says about one prepared image."""
+        return self.read(self.output(images))
+
+    def read(self, output: Float[Tensor, "1 output ..."]) -> Prediction:
+        """The raw output for one image in words and numbers."""
+        card = self.card
+        if card.task == "regression":
+            names = card.classes or ("value",)
+            values = dict(zip(names, output[0].tolist(), strict=True))
+            unit = card.output.unit
+            text = ", ".join(f"{value:.3g} {unit or ''}".strip() for value in values.values())
+            return Prediction(index=None, label=text, values=values, unit=unit)
+        summary = self.summary(output)
+        names = card.classes[-1:] if len(summary) == 1 else card.classes
+        values = dict(zip(names, summary, strict=True))
+        if card.task == "segmentation":
+            return Prediction(index=None, label="segmentation", values=values)
+        if card.task == "multilabel":
+            found = [name for name, p in values.items() if p > 0.5]
+            return Prediction(index=None, label=", ".join(found) or "none", values=values)
+        index = int(predicted_class(output, self.head)[0])
+        if len(summary) == 1:
+            values = {card.classes[0]: 1 - summary[0], card.classes[1]: summary[0]}
+        return Prediction(index=index, label=card.classes[index], values=values)
+
+    def summary(self, output: Float[Tensor, "1 output ..."]) -> list[float]:
+        """What the card's check compares: probabilities (their mean over the pixels), or values."""
+        if self.card.task == "regression":
+            return output[0].tolist()
+        chances = probabilities(output, self.head)
+        return (chances.flatten(2).mean(dim=2) if chances.ndim > 2 else chances)[0].tolist()
+
+    def target(self, name: str) -> Target:
+        """A target by its name on the card: `predicted`, a class, `grade>=2` or `value`.
+
+        Raises:
+            ValueError: A name that the card does not have; the nearest are offered.
+        """
+        return named_target(name, self.card)
+
+    def _in_color(self, image: Image) -> Image:
+        wanted = self.card.input.channels
+        if image.pixels.shape[0] == wanted:
+            return image
+        if wanted == 3:
+            pixels = np.repeat(image.pixels, 3, axis=0)
+        else:  # luminance of ITU-R BT.601, as image libraries take it
+            weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+            pixels = np.tensordot(weights, image.pixels, axes=1)[None]
+        return replace(image, pixels=np.clip(pixels, 0, 1).astype(np.float32))
