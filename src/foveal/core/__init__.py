@@ -10,6 +10,7 @@ from foveal.core.errors import (
     StoreError,
 )
 from foveal.core.image import Image, Laterality, Modality, Region
+from foveal.core.prediction import Prediction
 from foveal.core.score import REASONS, Direction, Score
 from foveal.core.step import AbstractStep, Grid
 from foveal.core.target import PixelSet, ScoreMode, Target
@@ -29,6 +30,7 @@ __all__ = [
     "ModelError",
     "PixelSet",
     "PlanError",
+    "Prediction",
     "Region",
     "Score",
     "ScoreMode",

@@ -38,10 +38,13 @@ class Attribution:
     notes: tuple[str, ...] = ()
     """Deviations and warnings that belong to this map."""
     cost: Mapping[str, float] = field(default_factory=dict)
-    """Forward and backward passes and seconds."""
+    """Images sent forward and backward: `forward` and `backward` for this map alone, `shared_...`
+    for the pass over the image that all methods of the call shared."""
+    parts: Mapping[str, object] = field(default_factory=dict)
+    """What the method promises beside its map, such as `completeness_error`."""
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.map).all():
             raise ValueError(f"the map of {self.method} holds values that are not finite")
-        for mapping in ("settings", "cost"):
+        for mapping in ("settings", "cost", "parts"):
             object.__setattr__(self, mapping, MappingProxyType(dict(getattr(self, mapping))))

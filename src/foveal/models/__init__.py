@@ -4,7 +4,7 @@ from foveal.models.card import Card
 from foveal.models.inspect import Description, LayerRow, describe
 from foveal.models.layers import LayerChoice
 from foveal.models.load import load
-from foveal.models.model import Model, Prediction
+from foveal.models.model import Model
 
 __all__ = [
     "Card",
@@ -12,7 +12,6 @@ __all__ = [
     "LayerChoice",
     "LayerRow",
     "Model",
-    "Prediction",
     "describe",
     "load",
 ]

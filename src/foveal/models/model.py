@@ -8,25 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from foveal.core import Image, ModelError, Region, Target
+from foveal.core import Image, ModelError, Prediction, Region, Target
 from foveal.images import prepare
 from foveal.models.borrow import borrowed
 from foveal.models.card import Card
 from foveal.models.names import named_target
 from foveal.models.targets import Head, predicted_class, probabilities
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What a model says about one image."""
-
-    index: int | None
-    """The predicted class; `None` for regression, several labels or segmentation."""
-    label: str
-    """The prediction in words."""
-    values: Mapping[str, float]
-    """Probability of each class (of a segmentation: its mean over the pixels), or the value."""
-    unit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,0 +1,6 @@
+"""A run on disk, versioned and read without torch; docs/store.md describes it in prose."""
+
+from foveal.store.case import Case, Explained, Loss, Measured, View
+from foveal.store.run import FORMAT, VERSION, Run
+
+__all__ = ["FORMAT", "VERSION", "Case", "Explained", "Loss", "Measured", "Run", "View"]

@@ -1,0 +1,135 @@
+"""A run on disk: one folder, versioned, read without torch."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from foveal.core import StoreError
+from foveal.store.case import Case
+from foveal.store.shard import read_shard, write_shard
+
+FORMAT = "foveal-run"
+VERSION = 1
+
+
+class Run:
+    """One run's folder. `header` is its `run.json`; cases come from its shards."""
+
+    def __init__(self, folder: Path, header: Mapping[str, object]) -> None:
+        self.folder = folder
+        self.header = header
+
+    @classmethod
+    def create(cls, folder: Path, header: Mapping[str, object]) -> "Run":
+        """A new run, or the same run again when the folder holds it already.
+
+        Raises:
+            StoreError: The folder holds another run or other files, or cannot be written.
+        """
+        if (folder / "run.json").exists():
+            return cls._again(folder, header)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise StoreError(
+                f"{folder} is not empty and holds no run; choose a new folder for the output"
+            )
+        full = {"format": FORMAT, "version": VERSION, **header}
+        try:
+            (folder / "shards").mkdir(parents=True)
+            _write_whole(folder / "run.json", json.dumps(full, indent=1, ensure_ascii=False))
+        except OSError as problem:
+            raise StoreError(
+                f"cannot write the run into {folder}: {problem.strerror or problem}"
+            ) from problem
+        return cls(folder, full)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """A run that exists.
+
+        Raises:
+            StoreError: There is none, or one of another format or a newer version.
+        """
+        try:
+            header = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        except OSError as problem:
+            raise StoreError(
+                f"{folder} holds no run: run.json cannot be read ({problem.strerror or problem})"
+            ) from problem
+        except json.JSONDecodeError as problem:
+            raise StoreError(f"run.json in {folder} is damaged: {problem}") from problem
+        if header.get("format") != FORMAT:
+            raise StoreError(f"run.json in {folder} is not of a foveal run")
+        if header.get("version") != VERSION:
+            raise StoreError(
+                f"the run in {folder} has version {header.get('version')}, but this foveal reads "
+                f"version {VERSION}; use the foveal that wrote it, or a newer one"
+            )
+        return cls(folder, header)
+
+    @classmethod
+    def _again(cls, folder: Path, header: Mapping[str, object]) -> "Run":
+        run = cls.open(folder)
+        if run.header.get("fingerprint") != header.get("fingerprint"):
+            raise StoreError(
+                f"{folder} holds another run ({run.header.get('name')!r}: another plan, other "
+                "images or another model); choose a new folder for the output"
+            )
+        return run
+
+    def shard(self, number: int) -> Path:
+        """The folder of a shard, whether it is there or not."""
+        return self.folder / "shards" / f"{number:05d}"
+
+    def done(self, number: int) -> bool:
+        """Whether a shard is finished: its folder appears in one step when it is."""
+        return self.shard(number).is_dir()
+
+    def write(self, number: int, cases: list[Case]) -> None:
+        """Commit a shard.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        write_shard(self.shard(number), cases)
+
+    def cases(self) -> Iterator[Case]:
+        """All cases of the finished shards in order, one in memory at a time.
+
+        Raises:
+            StoreError: A shard that is damaged.
+        """
+        for folder in sorted(self.folder.glob("shards/[0-9]*")):
+            yield from read_shard(folder)
+
+    def log(self, event: str, **facts: object) -> None:
+        """Append to `log.jsonl` what is no result: times, the machine, warnings."""
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
+        try:
+            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps({**line, **facts}, ensure_ascii=False) + "\n")
+        except OSError as problem:
+            raise StoreError(
+                f"cannot write the log of the run in {self.folder}: {problem.strerror or problem}"
+            ) from problem
+
+    def events(self) -> list[dict[str, object]]:
+        """What the log holds; a last line cut short by a crash is left out."""
+        path = self.folder / "log.jsonl"
+        if not path.exists():
+            return []
+        found = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return found
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """A file that is there whole or not at all."""
+    hidden = path.with_name(f".{path.name}.{os.getpid()}")
+    hidden.write_text(text, encoding="utf-8")
+    hidden.replace(path)
