@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -99,7 +100,7 @@ _BUILDERS: dict[str, Callable[[Card, Path], nn.Module]] = {
 }
 
 
-def _created(card: Card, create: Callable[[], nn.Module]) -> nn.Module:
+def _created(card: Card, create: Callable[[], Any]) -> Any:
     try:
         return create()
     except (TypeError, ValueError, KeyError, RuntimeError) as problem:

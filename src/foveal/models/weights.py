@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from struct import error as StructError  # noqa: N812 (a class by any name)
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +16,11 @@ from foveal.core import ModelError
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "teacher", "ema")
 _PREFIXES = ("module.", "model.", "net.", "_orig_mod.")
 _SHOWN = 5
+_UNREADABLE = (
+    SafetensorError, UnpicklingError, EOFError, RuntimeError, ValueError, LookupError, TypeError,
+    AttributeError, AssertionError, StructError,
+)  # fmt: skip
+"""What the readers raise on files that are damaged or something else altogether."""
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -32,9 +38,10 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         if path.suffix == ".safetensors":
             return load_file(path), ()
         stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, EOFError, RuntimeError, ValueError) as problem:
+    except _UNREADABLE as problem:
+        why = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise ModelError(
-            f"cannot read the weights {path}: {str(problem).splitlines()[0]}\n"
+            f"cannot read the weights {path}: {why}\n"
             "Pickled objects are never loaded, as they can run code: save the state dict alone, "
             "best with safetensors.torch.save_file(model.state_dict(), ...)"
         ) from problem
@@ -86,7 +93,9 @@ def fingerprint(module: nn.Module, card: str) -> str:
     digest = hashlib.sha256(card.encode())
     for key, value in sorted(module.state_dict().items()):
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(
+            value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        )
     return digest.hexdigest()
 
 
