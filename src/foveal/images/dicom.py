@@ -8,11 +8,11 @@ import numpy as np
 import pydicom
 from jaxtyping import Float, Integer
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from foveal.core import Image, ImageError, Modality
 from foveal.images import header
@@ -46,7 +46,8 @@ _VOLUMES: Mapping[str, str] = {
 
 _DAMAGE = (
     *(OSError, EOFError, ValueError, RuntimeError, LookupError),
-    *(AttributeError, TypeError, ArithmeticError, struct.error),
+    *(AttributeError, TypeError, ArithmeticError, MemoryError, struct.error),
+    *(InvalidDicomError, BytesLengthException),
 )
 """What pydicom and its decoders raise on damaged or incomplete files."""
 
@@ -110,7 +111,7 @@ def _open(path: Path, assume_dicom: bool) -> FileDataset:
         dataset = pydicom.dcmread(path, force=assume_dicom)
         for _ in dataset.iterall():  # pydicom converts when asked, so a broken value shows here
             pass
-    except (InvalidDicomError, *_DAMAGE) as error:
+    except _DAMAGE as error:
         raise ImageError(
             f"is not a readable DICOM file ({error}); it may be damaged, export it again"
         ) from error
@@ -124,7 +125,7 @@ def _open(path: Path, assume_dicom: bool) -> FileDataset:
 
 def _sop_class(dataset: Dataset) -> str:
     """The name of the SOP class, if it holds a photograph."""
-    uid = dataset.get("SOPClassUID")
+    uid = UID(str(dataset.get("SOPClassUID") or ""))
     if uid in _PHOTOGRAPHS:
         return _PHOTOGRAPHS[uid]
     if uid in _VOLUMES:
@@ -146,18 +147,18 @@ def _modality(dataset: Dataset) -> Modality:
 
 def _frame_index(dataset: Dataset, frame: int | None) -> int:
     """Counted from 0; some writers put 0 or nothing where there is one frame."""
-    count = max(1, int(dataset.get("NumberOfFrames") or 1))
-    return frame_index(frame, count, word="frame")
+    count = header.whole_number(dataset, "NumberOfFrames", default=1)
+    return frame_index(frame, max(1, count), word="frame")
 
 
 def _stored(
     dataset: FileDataset, index: int, max_pixels: int
 ) -> Integer[np.ndarray, "row column *channel"]:
     """One frame as it is stored; YBR comes out of the decoder as RGB."""
-    missing = [key for key in ("Rows", "Columns", "PixelData") if key not in dataset]
-    if missing:
-        raise ImageError(f"has no {' and no '.join(missing)}, so there is no picture in it")
-    check_size(int(dataset.Rows), int(dataset.Columns), max_pixels)
+    rows, columns = (header.whole_number(dataset, key) for key in ("Rows", "Columns"))
+    check_size(rows, columns, max_pixels)
+    if "PixelData" not in dataset:
+        raise ImageError("has no PixelData, so there is no picture in it; export it again")
     _check_decoder(dataset)
     try:
         return pixel_array(dataset, index=index)
@@ -168,7 +169,7 @@ def _stored(
 
 
 def _check_decoder(dataset: FileDataset) -> None:
-    syntax = dataset.file_meta.TransferSyntaxUID
+    syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
     try:
         available = get_decoder(syntax).is_available
     except NotImplementedError as error:
@@ -186,12 +187,13 @@ def _pixels(
     stored: Integer[np.ndarray, "row column *channel"], dataset: Dataset, searched: header.Places
 ) -> tuple[Float[np.ndarray, "channel row column"], Facts]:
     color = str(dataset.PhotometricInterpretation)
-    facts: Facts = {"bit_depth": int(dataset.BitsStored), "color": color}
+    bits = header.whole_number(dataset, "BitsStored")
+    facts: Facts = {"bit_depth": bits, "color": color}
     facts |= profile_name(header.first(searched, "ICCProfile"))
     if color in ("MONOCHROME1", "MONOCHROME2"):
         grey, windowing = grey_levels(stored, dataset, searched)
         return grey[np.newaxis], facts | windowing
-    full_scale = 2.0 ** int(dataset.BitsStored) - 1
+    full_scale = 2.0**bits - 1
     if color == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
         full_scale = float(np.iinfo(stored.dtype).max)

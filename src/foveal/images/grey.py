@@ -3,11 +3,14 @@
 import numpy as np
 from jaxtyping import Float, Integer
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
+from scipy.special import expit
 
 from foveal.core import ImageError
-from foveal.images.header import Places, first
+from foveal.images.header import Places, first, numbers, whole_number
 from foveal.images.raster import Facts
+
+_NARROWEST = 1e-6
+"""A window of one level is a step; this keeps its slope finite."""
 
 
 def grey_levels(
@@ -26,8 +29,10 @@ def grey_levels(
                 f"maps its grey levels by a table ({table}), which is not read; "
                 "export it with a window or as RGB"
             )
-    slope, intercept = (_number(searched, f"Rescale{part}") for part in ("Slope", "Intercept"))
-    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
+    slope, intercept = (
+        next(iter(numbers(searched, keyword)), default)
+        for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+    )
     if slope == 0:
         raise ImageError("has a RescaleSlope of zero, which leaves no picture; export it again")
     values = stored.astype(np.float32)
@@ -48,16 +53,17 @@ def _window(
     values: Float[np.ndarray, "row column"], searched: Places
 ) -> tuple[Float[np.ndarray, "row column"] | None, Facts]:
     """PS3.3 C.11.2.1.2 and C.11.2.1.3; `None` where the header has no usable window."""
-    center, width = (_number(searched, f"Window{part}") for part in ("Center", "Width"))
+    centers, widths = (numbers(searched, f"Window{part}") for part in ("Center", "Width"))
     function = str(first(searched, "VOILUTFunction") or "LINEAR")
-    if center is None or width is None or width < (1 if function == "LINEAR" else 1e-6):
+    if not centers or not widths or widths[0] < (1 if function == "LINEAR" else _NARROWEST):
         return None, {}
+    center, width = centers[0], widths[0]
     facts: Facts = {"window": f"center {center:g}, width {width:g}, {function}"}
     if function == "SIGMOID":
-        return 1 / (1 + np.exp(-4 * (values - np.float32(center)) / np.float32(width))), facts
+        return expit((values - np.float32(center)) * np.float32(4 / width)), facts
     if function == "LINEAR":
         # A level spans from one half below it to one half above: hence the halves and the one.
-        center, width = center - 0.5, max(width - 1, 1e-6)
+        center, width = center - 0.5, max(width - 1, _NARROWEST)
     return _ramp(values, center - width / 2, center + width / 2), facts
 
 
@@ -71,14 +77,6 @@ def _ramp(
 
 
 def _stored_range(dataset: Dataset) -> tuple[int, int]:
-    bits = int(dataset.BitsStored)
-    signed = int(dataset.get("PixelRepresentation") or 0) == 1
+    bits = whole_number(dataset, "BitsStored")
+    signed = whole_number(dataset, "PixelRepresentation", default=0) == 1
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-
-
-def _number(searched: Places, keyword: str) -> float | None:
-    """A number, or the first of several."""
-    value = first(searched, keyword)
-    if value is None:
-        return None
-    return float(value[0] if isinstance(value, MultiValue) else value)

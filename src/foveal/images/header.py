@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
-from foveal.core import FovealWarning, Laterality, Modality
+from foveal.core import FovealWarning, ImageError, Laterality, Modality
 
 Places = tuple[Dataset, ...]
 """Where one frame is described, most trusted first."""
@@ -41,6 +42,37 @@ def first(searched: Places, keyword: str) -> Any:
     return next((value for value in values if value not in (None, "", [])), None)
 
 
+def whole_number(dataset: Dataset, keyword: str, *, default: int | None = None) -> int:
+    """One count.
+
+    Raises:
+        ImageError: No such attribute and no default, or something that is no whole number.
+    """
+    value = dataset.get(keyword)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, int):
+        raise ImageError(f"has a {keyword} of {value!r}, not a whole number; export it again")
+    return int(value)
+
+
+def numbers(searched: Places, keyword: str) -> list[float]:
+    """The values of an attribute that holds numbers; none when it is missing.
+
+    Raises:
+        ImageError: Something that is no number.
+    """
+    value = first(searched, keyword)
+    if value is None:
+        return []
+    try:
+        return [float(part) for part in (value if isinstance(value, MultiValue) else [value])]
+    except (TypeError, ValueError) as error:
+        raise ImageError(
+            f"has a {keyword} of {value!r}, which is no number; export it again"
+        ) from error
+
+
 def laterality(searched: Places) -> tuple[Laterality, str]:
     """Which eye, and the attribute that says so; never guessed from the picture.
 
@@ -63,11 +95,8 @@ def laterality(searched: Places) -> tuple[Laterality, str]:
 
 def spacing_mm(searched: Places) -> tuple[float, float] | None:
     """Row and column spacing from PixelSpacing, here or in PixelMeasures; never assumed."""
-    value = first(searched, "PixelSpacing")
-    if not isinstance(value, Iterable):
-        return None
-    spacing = tuple(float(number) for number in value)
-    return spacing if len(spacing) == 2 and min(spacing) > 0 else None
+    spacing = numbers(searched, "PixelSpacing")
+    return (spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None
 
 
 def patient(dataset: Dataset) -> str | None:

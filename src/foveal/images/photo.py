@@ -24,7 +24,10 @@ from foveal.images.raster import (
 )
 from foveal.images.tiff import read_tiff
 
-_DAMAGE = (OSError, SyntaxError, ValueError, RuntimeError, LookupError, struct.error, zlib.error)
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, RuntimeError, LookupError),
+    *(ArithmeticError, MemoryError, struct.error, zlib.error),
+)
 """What Pillow, imagecodecs and tifffile raise on damaged files."""
 
 _PNG_COLORS = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgb+alpha"}

@@ -61,7 +61,9 @@ def read_tiff(path: Path, frame: int | None, max_pixels: int) -> Raster:
 
 def _page(file: TiffFile, frame: int | None) -> TiffPage:
     """The page that was asked for, or the only one that is not a preview."""
-    pages = [page for page in file.pages if isinstance(page, TiffPage)]
+    # By number: iterating does not end when damaged pages refer to each other.
+    every = [file.pages[number] for number in range(len(file.pages))]
+    pages = [page for page in every if isinstance(page, TiffPage)]
     pages = [page for page in pages if not page.subfiletype & _PREVIEW]
     return pages[frame_index(frame, len(pages), word="page")]
 
