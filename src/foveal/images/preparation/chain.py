@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from foveal.core import AbstractStep, Image, Region
+from foveal.core import AbstractStep, Image, ImageError, Region
 from foveal.images.preparation.field import find_field
 from foveal.images.preparation.registry import fit_step
 
@@ -22,13 +22,19 @@ def prepare(image: Image, steps: Sequence[Mapping[str, object]]) -> tuple[Image,
         steps: What the card asks for, in order: `{"step": "resize", "size": [512, 512]}`.
 
     Raises:
-        ImageError: No field of view: the image is black or nearly of one colour.
+        ImageError: No field of view: the image is black or nearly of one colour, or a step leaves
+            nothing of it.
         ValueError: An unknown step or setting, a missing setting, or one out of range.
     """
     field = find_field(image)
     for asked in steps:
         step = fit_step(asked, image, field)
         field = step.mask_forward(field)
+        if not field.any():
+            raise ImageError(
+                f"has no field of view left after the step {step.name!r} to {step.target} (row, "
+                "column); its field is too small for that, leave it out"
+            )
         image = replace(
             image,
             pixels=step.pixels_forward(image.pixels),

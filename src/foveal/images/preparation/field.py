@@ -49,50 +49,68 @@ def field_of_pixels(
     pixels: Float[np.ndarray, "channel row column"], modality: Modality
 ) -> Bool[np.ndarray, "row column"]:
     """`find_field` for pixels alone."""
-    stride = -(-max(pixels.shape[1:]) // _REDUCED)
+    rows, columns = pixels.shape[1:]
+    stride = -(-max(rows, columns) // _REDUCED)
     reduced = pixels[:, ::stride, ::stride].max(axis=0)
-    low, high = np.percentile(reduced, [1, 99])
+    smooth = ndimage.uniform_filter(reduced, 3)
+    low, high = np.percentile(smooth, [1, 99])
     if high - low < _FLAT:
         raise ImageError(
             f"has no field of view: all of it lies between {low:.2f} and {high:.2f} of full "
             "brightness, so there is no eye to see; leave it out"
         )
     if modality == "oct":
-        return _enlarged(_scan(reduced), stride, pixels.shape[1:])
-    return _lit(pixels, reduced, stride)
+        return _enlarged(_scan(reduced), stride, (rows, columns))
+    return _lit(pixels, smooth, stride)
 
 
 def _lit(
     pixels: Float[np.ndarray, "channel row column"],
-    reduced: Float[np.ndarray, "row_reduced column_reduced"],
+    smooth: Float[np.ndarray, "row_reduced column_reduced"],
     stride: int,
 ) -> Bool[np.ndarray, "row column"]:
-    smooth = ndimage.uniform_filter(reduced, 3)
-    low, high = np.percentile(smooth, [1, 99])
-    # The median of what is lit, not the brightest: a flare must not hide a dark eye.
-    middle = float(np.median(smooth[smooth > low + _EDGE * (high - low)]))
+    grid = pixels.shape[1], pixels.shape[2]
+    low = float(np.percentile(smooth, 1))
+    middle = float(np.median(smooth[_brighter_part(smooth)]))
     edge = low + _EDGE * (middle - low)
     rough = _largest_part(smooth > edge)
     if low > _SURROUND * middle or (~rough).mean() < _CORNERS:
-        return np.ones(pixels.shape[1:], bool)
-    lit = (pixels > edge).any(axis=0)
-    lit &= _enlarged(ndimage.binary_dilation(rough), stride, lit.shape)
-    inner = ndimage.binary_erosion(rough, iterations=2, border_value=True)
-    lit |= _enlarged(inner, stride, lit.shape)
-    return lit
+        return np.ones(grid, bool)
+    possible = ndimage.binary_dilation(rough, iterations=2)
+    certain = ndimage.binary_erosion(rough, iterations=3, border_value=True)
+    lit = (pixels > edge).any(axis=0) & _enlarged(possible, stride, grid)
+    return lit | _enlarged(certain, stride, grid)
+
+
+def _brighter_part(smooth: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
+    """The brighter of two classes by Otsu's method (1979), on a logarithmic scale.
+
+    Linear brightness would set a flare against the rest of a dark eye.
+    """
+    levels = np.log(smooth + _FLAT)
+    counts, edges = np.histogram(levels, bins=256)
+    centers = (edges[1:] + edges[:-1]) / 2
+    below, sums = counts.cumsum()[:-1], (counts * centers).cumsum()
+    above = smooth.size - below
+    difference = (sums[-1] - sums[:-1]) / above - sums[:-1] / below
+    return levels > edges[1 + np.argmax(below * above * difference**2)]
 
 
 def _scan(reduced: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
-    scan = np.ones(reduced.shape, bool)
-    inside = slice(_PADDING, -_PADDING)
-    for flat in (reduced >= _WHITE, reduced <= _BLACK):
-        # Beyond the image is padding too, so that a thin bar at its side is found.
-        wide = np.pad(flat, _PADDING, constant_values=True)
-        wide = ndimage.binary_opening(wide, np.ones((_PADDING, _PADDING), bool))
-        scan &= np.logical_not(ndimage.binary_dilation(wide[inside, inside], iterations=2))
+    # Beyond the image counts as white, so that a thin white bar at its side is found; as black it
+    # would take dark vitreous with it.
+    white = np.pad(reduced >= _WHITE, _PADDING, constant_values=True)
+    white = _opened(white)[_PADDING:-_PADDING, _PADDING:-_PADDING]
+    padding = ndimage.binary_dilation(white | _opened(reduced <= _BLACK), iterations=2)
+    scan = np.logical_not(padding)
     if not scan.any():
         raise ImageError("has no field of view: all of it is flat black or white; leave it out")
     return _largest_part(scan)
+
+
+def _opened(mask: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
+    """What is at least as wide as padding is."""
+    return np.asarray(ndimage.binary_opening(mask, np.ones((_PADDING, _PADDING), bool)))
 
 
 def _largest_part(mask: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:

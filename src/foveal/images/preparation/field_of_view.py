@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -31,26 +32,31 @@ class FieldOfView(AbstractWindow):
         image: Image,
         field: Bool[np.ndarray, "row column"],
         *,
-        margin: float | int = 0.0,
-        square: bool = False,
-        blacken: bool = False,
+        margin: Any = 0.0,
+        square: Any = False,
+        blacken: Any = False,
     ) -> "FieldOfView":
         """The step for one image.
 
         Args:
             image: Its grid and modality matter.
             field: The field of view on the image's grid.
-            margin: Share of the field's longer side, 0 or more.
+            margin: Share of the field's longer side, 0 to 10.
             square: Whether the crop is square.
             blacken: Whether pixels outside the field become black.
 
         Raises:
-            ValueError: A margin that is negative or not a number.
+            ValueError: A margin that is no number from 0 to 10, or a switch that is not true or
+                false.
         """
-        if isinstance(margin, bool) or not isinstance(margin, float | int) or not 0 <= margin < 10:
+        number = isinstance(margin, int | float) and not isinstance(margin, bool)
+        if not number or not 0 <= margin <= 10:
             raise ValueError(
-                f"margin must be a share of the field's longer side, 0 or more, not {margin!r}"
+                f"margin must be a share of the field's longer side from 0 to 10, not {margin!r}"
             )
+        for name, switch in (("square", square), ("blacken", blacken)):
+            if not isinstance(switch, bool):
+                raise ValueError(f"{name} must be true or false, not {switch!r}")
         window = _around(field, margin, square)
         source_box, target_box = _shared(window, image)
         return cls(

@@ -1,6 +1,5 @@
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -8,7 +7,7 @@ from jaxtyping import Bool, Float
 from foveal.core import Grid, Image
 from foveal.images.preparation.window import AbstractWindow, Box
 
-Aspect = Literal["pad", "stretch", "crop"]
+_ASPECTS = ("pad", "stretch", "crop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +21,7 @@ class Resize(AbstractWindow):
     """
 
     name = "resize"
-    aspect: Aspect
+    aspect: str
 
     @classmethod
     def fit(
@@ -30,8 +29,8 @@ class Resize(AbstractWindow):
         image: Image,
         field: Bool[np.ndarray, "row column"],
         *,
-        size: Sequence[int],
-        aspect: Aspect = "pad",
+        size: Any,
+        aspect: Any = "pad",
     ) -> "Resize":
         """The step for one image.
 
@@ -44,10 +43,8 @@ class Resize(AbstractWindow):
         Raises:
             ValueError: A size that is not two positive whole numbers, or an unknown aspect.
         """
-        if aspect not in get_args(Aspect):
-            raise ValueError(
-                f"aspect must be one of {', '.join(get_args(Aspect))}, but is {aspect!r}"
-            )
+        if aspect not in _ASPECTS:
+            raise ValueError(f"aspect must be one of {', '.join(_ASPECTS)}, but is {aspect!r}")
         target = _grid(size)
         source_box: Box = (0, 0, *image.grid)
         target_box: Box = (0, 0, *target)
@@ -76,8 +73,8 @@ def _fitting(shape: Grid, room: Grid) -> Box:
     return (room[0] - rows) // 2, (room[1] - columns) // 2, rows, columns
 
 
-def _grid(size: Sequence[int]) -> Grid:
-    whole = all(isinstance(side, int) and side > 0 for side in size)
-    if isinstance(size, str) or len(size) != 2 or not whole:
+def _grid(size: Any) -> Grid:
+    whole = isinstance(size, list | tuple) and all(isinstance(side, int) for side in size)
+    if not whole or len(size) != 2 or min(size) < 1:
         raise ValueError(f"size must be two positive whole numbers [rows, columns], not {size!r}")
-    return size[0], size[1]
+    return int(size[0]), int(size[1])
