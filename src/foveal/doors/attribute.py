@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from foveal.core import FovealWarning
-from foveal.explainers.cam import resize
 from foveal.explainers.engine import MAX_BATCH, Outcome, Progress, Request, Task, explain_batch
+from foveal.explainers.grid import at_input_size
 from foveal.explainers.passes import Network
 from foveal.explainers.plan import Layers, MethodLike, named_explainers, plan_tasks
 from foveal.models.targets import TargetLike, as_sequence
@@ -136,13 +136,6 @@ def attribute(
         for note in outcome.notes:
             warnings.warn(f"{key}: {note}", FovealWarning, stacklevel=2)
     return Maps(maps, info)
-
-
-def at_input_size(maps: Tensor, images: Tensor) -> Tensor:
-    """Maps on the rows and columns of the images, channels summed with their sign."""
-    if maps.ndim == images.ndim:
-        maps = maps.sum(dim=1)
-    return resize(maps, images.shape[2:])
 
 
 def _network(model: object) -> tuple[Network, torch.device | None]:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (torch's own convention)
-from jaxtyping import Float
 from torch import Tensor
 
 from foveal.explainers.base import (
@@ -24,6 +22,7 @@ from foveal.explainers.base import (
     Wants,
     Watched,
 )
+from foveal.explainers.grid import resize
 
 _NEEDS: tuple[Need, ...] = ("activations", "layer gradients")
 _LAYER = Wants(activation=True, gradient=True)
@@ -236,15 +235,6 @@ class LayerCAM(AbstractExplainer):
                 positive = torch.where(top > 0, (2 * positive / top).tanh(), 0)
             rectified.append(resize(positive, finest))
         return torch.stack(rectified).amax(dim=0)
-
-
-def resize(values: Float[Tensor, "sample ..."], grid: Sequence[int]) -> Float[Tensor, "sample ..."]:
-    """Bilinear (trilinear for volumes) to another grid, pixel centres at +0.5."""
-    if tuple(values.shape[1:]) == tuple(grid):
-        return values
-    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(grid)]
-    resized = F.interpolate(values.unsqueeze(1), size=tuple(grid), mode=mode, align_corners=False)
-    return resized[:, 0]
 
 
 def _layer_cam(watched: Watched) -> Tensor:

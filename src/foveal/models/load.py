@@ -24,6 +24,7 @@ def load(
     *,
     module: nn.Module | None = None,
     trust: bool = False,
+    device: str | torch.device | None = None,
 ) -> Model:
     """A model from its card, tried out and checked.
 
@@ -32,6 +33,7 @@ def load(
             working folder).
         module: A network in memory that the card describes; its loader and weights are not used.
         trust: Allow loaders that run code which comes with the model (`python`, `torch`).
+        device: Where a loaded model is put; a network in memory stays where it is.
 
     Warns:
         FovealWarning: The card has no `[check]`, so nothing shows that the model is fed right.
@@ -43,6 +45,7 @@ def load(
     notes: tuple[str, ...] = ()
     if module is None:
         module, notes = build(table, path, trust=trust)
+        module = _placed(module, device)
     mark = fingerprint(module, table.model_dump_json(exclude={"check", "weights"}))
     model = Model(card=table, module=module, fingerprint=mark, notes=notes)
     with borrowed(module):
@@ -123,6 +126,13 @@ def said_about(model: Model, image: Path) -> list[float]:
     except ImageError as problem:
         raise ModelError(f"the check of {model.card.name} cannot be run: {problem}") from problem
     return model.summary(model.output(model.tensor(prepared)))
+
+
+def _placed(module: nn.Module, device: str | torch.device | None) -> nn.Module:
+    try:
+        return module if device is None else module.to(device)
+    except (RuntimeError, AssertionError) as problem:
+        raise ModelError(f"there is no device {str(device)!r} here: {problem}") from problem
 
 
 def _attempt(model: Model, images: Tensor) -> object:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foveal.core import StoreError
 from foveal.store.case import Case
-from foveal.store.shard import read_shard, write_shard
+from foveal.store.shard import read_failures, read_shard, write_shard
 
 FORMAT = "foveal-run"
 VERSION = 1
@@ -102,6 +102,13 @@ class Run:
         """
         for folder in sorted(self.folder.glob("shards/[0-9]*")):
             yield from read_shard(folder)
+
+    def failures(self) -> dict[str, str]:
+        """The images that could not be explained, and why."""
+        found: dict[str, str] = {}
+        for folder in sorted(self.folder.glob("shards/[0-9]*")):
+            found |= read_failures(folder)
+        return found
 
     def log(self, event: str, **facts: object) -> None:
         """Append to `log.jsonl` what is no result: times, the machine, warnings."""

@@ -3,8 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +52,26 @@ def read_shard(folder: Path) -> Iterator[Case]:
     Raises:
         StoreError: A shard that is damaged.
     """
-    try:
+    with _damage_named(folder):
         yield from _Reader(folder).cases()
+
+
+def read_failures(folder: Path) -> dict[str, str]:
+    """The images of a shard that failed, and why, without reading anything else.
+
+    Raises:
+        StoreError: A shard that is damaged.
+    """
+    with _damage_named(folder):
+        table = pq.read_table(folder / "images.parquet", columns=["image", "failure"])
+    rows = table.to_pylist()
+    return {row["image"]: row["failure"] for row in rows if row["failure"] is not None}
+
+
+@contextmanager
+def _damage_named(folder: Path) -> Generator[None]:
+    try:
+        yield
     except (OSError, KeyError, pa.ArrowException, json.JSONDecodeError) as problem:
         raise StoreError(
             f"the shard {folder.name} of the run is damaged ({problem}); remove its folder and "

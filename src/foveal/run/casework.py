@@ -1,0 +1,207 @@
+"""From one entry of the cohort to its case: read, prepared, explained and measured."""
+
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+
+import numpy as np
+from jaxtyping import UInt8
+
+from foveal.core import Image, ImageError, Region
+from foveal.images import Resize, find_regions, read, read_regions
+from foveal.models import Model
+from foveal.models.targets import TargetLike
+from foveal.run.cohort import Entry
+from foveal.run.identity import Identity
+from foveal.run.measuring import Yardstick, measuring
+from foveal.run.one_image import Look, Question, explain, look
+from foveal.run.plan import ModelTable, Plan
+from foveal.store import Case, Explained, View
+
+PICTURE_SIDE = 1600
+"""Larger side of the display copy that a run keeps of each original, in pixels."""
+
+
+class Casework:
+    """Works through images one by one, and keeps the time of each stage.
+
+    Raises:
+        ValueError: A target that a model does not have, said before any image is read.
+    """
+
+    def __init__(self, plan: Plan, models: Sequence[Model]) -> None:
+        self.plan = plan
+        self.questions = [
+            (model, targets_of(model, table), _question(plan, table))
+            for model, table in zip(models, plan.models, strict=True)
+        ]
+        self.yardstick = Yardstick(
+            names=plan.measure_names,
+            random_orders=plan.random_orders,
+            random_regions=plan.random_regions,
+            baseline=plan.measures.baseline,
+            seed=plan.seed,
+            max_batch=plan.max_batch,
+        )
+        self._seconds: dict[str, float] = {}
+        self._events: list[tuple[str, dict[str, object]]] = []
+
+    def case(self, entry: Entry, identity: Identity) -> Case:
+        """The case of one image; a bad image gives a case with its failure."""
+        name = identity.image(entry.name)
+        labels = dict(entry.labels)
+        try:
+            with self.stage("read"):
+                image = entry.described(read(entry.path, modality=entry.modality))
+                regions = _regions_of(entry, image)
+            with self._warnings_of(name):
+                views = tuple(
+                    self._view(name, image, regions, model, targets, question)
+                    for model, targets, question in self.questions
+                )
+        except ImageError as problem:
+            failure = identity.clean(str(problem), entry.path, entry.name)
+            return Case(id=name, patient=identity.patient(entry.patient), labels=labels,
+                        failure=failure)  # fmt: skip
+        with self.stage("prepare"):
+            shrink = shrinking(image)
+            picture = display_copy(image, shrink)
+            shown = tuple(
+                Region(name=r.name, kind=r.kind, mask=shrink.mask_forward(r.mask)) for r in regions
+            )
+        return Case(
+            id=name,
+            patient=identity.patient(image.patient),
+            eye=identity.eye(image.eye),
+            visit=identity.visit(image.visit),
+            laterality=image.laterality,
+            modality=image.modality,
+            grid=image.grid,
+            spacing_mm=image.spacing_mm,
+            sha256=image.sha256,
+            facts=dict(image.facts),
+            labels=labels,
+            picture=picture,
+            regions=shown,
+            views=views,
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Generator[None]:
+        """Add the time spent inside to a stage."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + perf_counter() - started
+
+    def take_seconds(self) -> dict[str, float]:
+        """The time of each stage since it was last taken."""
+        seconds, self._seconds = self._seconds, {}
+        return {name: round(value, 4) for name, value in seconds.items()}
+
+    def take_events(self) -> list[tuple[str, dict[str, object]]]:
+        """What the log should hold, since it was last taken."""
+        events, self._events = self._events, []
+        return events
+
+    def _view(
+        self,
+        name: str,
+        image: Image,
+        regions: Sequence[Region],
+        model: Model,
+        targets: Sequence[TargetLike],
+        question: Question,
+    ) -> View:
+        with self.stage("prepare"):
+            seen = look(model, image, regions)
+        explained = [e for target in targets for e in self._explained(name, seen, target, question)]
+        return View(
+            model=model.card.name,
+            steps=tuple(dict(step.numbers()) for step in seen.image.steps),
+            pixels=seen.image.pixels,
+            field=seen.field.mask,
+            prediction=seen.prediction,
+            regions=seen.regions,
+            losses=seen.losses,
+            explained=tuple(explained),
+        )
+
+    def _explained(
+        self, name: str, seen: Look, target: TargetLike, question: Question
+    ) -> list[Explained]:
+        with self.stage("explain"):
+            answers = explain(seen, target, question)
+        with self.stage("measure"):
+            by = measuring(seen, target, self.yardstick)
+            scores = [by.measure(answer.attribution) for answer in answers]
+        for answer in answers:
+            made = answer.attribution
+            facts = {"image": name, "model": made.model, "key": answer.key, "target": made.target}
+            self._events.append(("cost", {**facts, "seconds": round(answer.seconds, 5)}))
+        return [
+            Explained(key=answer.key, attribution=answer.attribution, scores=own)
+            for answer, own in zip(answers, scores, strict=True)
+        ]
+
+    @contextmanager
+    def _warnings_of(self, name: str) -> Generator[None]:
+        """Warnings go into the log, each once an image."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        for text in dict.fromkeys(str(warning.message) for warning in caught):
+            self._events.append(("warning", {"image": name, "text": text}))
+
+
+def targets_of(model: Model, table: ModelTable) -> list[TargetLike]:
+    """The targets asked for, by name; else the prediction, or each class of a segmentation.
+
+    Raises:
+        ValueError: A target that the model does not have.
+    """
+    if table.targets is not None:
+        return [model.target(name) for name in table.targets]
+    if model.card.task in ("segmentation", "multilabel"):
+        classes = [name for name in model.card.classes if name.lower() != "background"]
+        return [model.target(name) for name in classes]
+    return [model.target("predicted")]
+
+
+def shrinking(image: Image) -> Resize:
+    """The step from an original to its display copy."""
+    rows, columns = image.grid
+    share = min(1.0, PICTURE_SIDE / max(rows, columns))
+    size = max(1, round(rows * share)), max(1, round(columns * share))
+    return Resize(
+        source=image.grid,
+        target=size,
+        source_box=(0, 0, rows, columns),
+        target_box=(0, 0, *size),
+        aspect="stretch",
+    )
+
+
+def display_copy(image: Image, shrink: Resize) -> UInt8[np.ndarray, "row column channel"]:
+    """The original at display size, as bytes."""
+    small = shrink.pixels_forward(image.pixels)
+    return np.ascontiguousarray(np.rint(small * 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+def _question(plan: Plan, table: ModelTable) -> Question:
+    return Question(
+        explainers=plan.explainers(),
+        layers=None if table.layers is None else list(table.layers),
+        seed=plan.seed,
+        precision=plan.precision,
+        max_batch=plan.max_batch,
+    )
+
+
+def _regions_of(entry: Entry, image: Image) -> list[Region]:
+    """The masks of an image; none where the pattern finds none for it."""
+    if entry.regions is None or not find_regions(entry.regions, entry.path.stem):
+        return []
+    return read_regions(entry.regions, image=image)

@@ -1,0 +1,91 @@
+"""What a run will cost, said before it starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+
+from foveal.explainers import AbstractExplainer, Draw, Frame, Seen
+from foveal.models import Model
+from foveal.run.casework import targets_of
+from foveal.run.local import Job
+from foveal.run.plan import Plan
+
+_CURVE_PASSES = 26
+_RANDOM_CURVE_PASSES = 26
+_BACKWARD = 2
+"""A backward pass counts as two forward ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Passes of a whole run and the time they take here."""
+
+    images: int
+    forward: int
+    backward: int
+    minutes: float
+
+    def __str__(self) -> str:
+        time = f"{self.minutes:.0f} min" if self.minutes >= 2 else f"{60 * self.minutes:.0f} s"
+        return (
+            f"{self.images} images: {self.forward:,} forward and {self.backward:,} backward "
+            f"passes, about {time} on this machine"
+        )
+
+
+def estimate(job: Job) -> Estimate:
+    """Count the passes of a run, and time one to say how long they will take."""
+    forward = backward = 0
+    seconds = 0.0
+    for model, table in zip(job.models, job.plan.models, strict=True):
+        targets = len(targets_of(model, table))
+        layers = max(1, len(table.layers or ()))
+        ahead, back = _passes_of_image(job.plan, model, targets, layers)
+        forward += ahead * len(job.entries)
+        backward += back * len(job.entries)
+        seconds += (ahead + _BACKWARD * back) * len(job.entries) * _seconds_of_pass(model)
+    return Estimate(
+        images=len(job.entries), forward=forward, backward=backward, minutes=seconds / 60
+    )
+
+
+def planned_passes(explainer: AbstractExplainer, shape: Sequence[int]) -> tuple[int, int]:
+    """Forward and backward passes of a method beside the shared one, for one image."""
+    blank = torch.zeros(1, *shape)
+    clean = Seen(images=blank, scores=torch.zeros(1))
+    sets = explainer.probes(clean, Frame(display=True), Draw(0))
+    needs_gradient = [p for p in sets if p.wants.input_gradient or p.wants.gradient]
+    return sum(p.count for p in sets), sum(p.count for p in needs_gradient)
+
+
+def _passes_of_image(plan: Plan, model: Model, targets: int, layers: int) -> tuple[int, int]:
+    shape = (model.card.input.channels, *model.card.input.size)
+    explainers = plan.explainers().values()
+    own = [planned_passes(explainer, shape) for explainer in explainers]
+    maps = sum(layers if explainer.watches_layer else 1 for explainer in explainers)
+    needs_gradient = any(
+        e.wants.gradient or e.wants.input_gradient or e.wants.activation for e in explainers
+    )
+    per_target = 1 + sum(forward for forward, _ in own)
+    names = plan.measure_names
+    if any(name.endswith("_auc") for name in names):
+        per_target += _CURVE_PASSES * maps + _RANDOM_CURVE_PASSES * plan.random_orders
+    if any(name.endswith("_drop") for name in names):
+        per_target += (2 + plan.random_regions) * maps
+    return 1 + targets * per_target, targets * (needs_gradient + sum(back for _, back in own))
+
+
+def _seconds_of_pass(model: Model) -> float:
+    """Of one image in a small batch, the better of two tries."""
+    count = model.batch or 4
+    images = torch.full(
+        (count, model.card.input.channels, *model.card.input.size), 0.5, device=model.device
+    )
+    tries = []
+    for _ in range(2):
+        started = perf_counter()
+        model.output(images)
+        tries.append((perf_counter() - started) / count)
+    return min(tries)

@@ -1,0 +1,130 @@
+"""What `run.json` says of a run: enough to read it years later without the model."""
+
+import hashlib
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+
+from foveal.explainers import AbstractExplainer
+from foveal.measures import MEASURES
+from foveal.models import Model
+from foveal.run.cohort import Entry, cohort_mark
+from foveal.run.one_image import settings_of
+from foveal.run.plan import Plan
+
+_PACKAGES = ("foveal", "torch", "numpy", "scipy", "pillow", "pydicom", "tifffile", "imagecodecs")
+
+
+def header(
+    plan: Plan, entries: Sequence[Entry], models: Sequence[Model], *, threads: int, command: str
+) -> dict[str, object]:
+    """The contents of `run.json`, with paths only where the plan keeps identity."""
+    explainers = plan.explainers()
+    return {
+        "name": plan.name,
+        "fingerprint": fingerprint(plan, entries, models),
+        "identity": plan.output.identity,
+        "level": plan.level,
+        "seed": plan.seed,
+        "threads": threads,
+        "images": len(entries),
+        "images_per_shard": plan.output.images_per_shard,
+        "shards": math.ceil(len(entries) / plan.output.images_per_shard),
+        "plan": plan_in_public(plan, len(entries), models),
+        "command": command,
+        "versions": versions(),
+        "models": [model_facts(model) for model in models],
+        "methods": [method_facts(key, explainer) for key, explainer in explainers.items()],
+        "measures": measure_facts(plan.measure_names),
+    }
+
+
+def fingerprint(plan: Plan, entries: Sequence[Entry], models: Sequence[Model]) -> str:
+    """SHA-256 of everything that the results depend on, apart from the software's versions."""
+    table = plan.model_dump(mode="json", exclude={"output": {"folder", "report", "figures", "key"}})
+    facts = [table, cohort_mark(entries), [model.fingerprint for model in models]]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def plan_in_public(plan: Plan, images: int, models: Sequence[Model]) -> dict[str, object]:
+    """The plan as the run tells it: without paths unless identity is kept."""
+    table = plan.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if plan.output.identity == "keep":
+        return table
+    for images_table in table["images"]:
+        for key in ("files", "manifest", "regions"):
+            if key in images_table:
+                images_table[key] = f"<{key}>"
+    for model_table, model in zip(table["models"], models, strict=True):
+        model_table["card"] = f"<card of {model.card.name}>"
+    table["output"] = {**table["output"], "folder": "<folder>"}
+    table["output"].pop("key", None)
+    return table
+
+
+def model_facts(model: Model) -> dict[str, object]:
+    """A model's card in what matters to a reader."""
+    card = model.card
+    return {
+        "name": card.name,
+        "task": card.task,
+        "head": card.activation,
+        "classes": list(card.classes),
+        "unit": card.output.unit,
+        "input": card.input.model_dump(mode="json"),
+        "layers": list(card.explain.layers),
+        "fingerprint": model.fingerprint,
+        "gives": sorted(model.gives),
+        "check": model.check,
+        "notes": list(model.notes),
+        "parameters": sum(p.numel() for p in model.module.parameters()),
+    }
+
+
+def method_facts(key: str, explainer: AbstractExplainer) -> dict[str, object]:
+    """A method's card and settings."""
+    return {
+        "key": key,
+        "name": explainer.name,
+        "settings": settings_of(explainer),
+        "needs": list(explainer.needs),
+        **asdict(explainer.card),
+    }
+
+
+def measure_facts(names: Sequence[str]) -> list[dict[str, object]]:
+    """The cards of the measures that run; infinite bounds are null."""
+    known = {card.name: asdict(card) for card in MEASURES}
+    facts = [dict(known[name]) for name in names]
+    for fact in facts:
+        fact["range"] = [None if math.isinf(bound) else bound for bound in fact["range"]]
+        fact["needs"] = list(fact["needs"])
+    return facts
+
+
+def versions() -> Mapping[str, str]:
+    """Of Python and of the packages that the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a source tree
+            continue
+    return found
+
+
+def machine() -> dict[str, object]:
+    """What a run's times depend on, without the machine's name."""
+    import os
+
+    import torch
+
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }

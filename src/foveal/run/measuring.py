@@ -1,0 +1,235 @@
+"""The measures of a run, each asked for by name; what depends on no map is made once."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from foveal.core import Attribution, PlanError, Region, Score
+from foveal.explainers.grid import at_input_size
+from foveal.explainers.passes import Passes
+from foveal.measures import (
+    RemovalCurves,
+    RoiDrops,
+    deletion_auc,
+    early_auc,
+    excess_drop,
+    insertion_auc,
+    iou,
+    masked_roi_drop,
+    out_of_fov_mass,
+    pointing_game,
+    random_curves,
+    relevance_mass,
+    removal_curves,
+    roi_drops,
+)
+from foveal.measures.curves import CurveKeywords
+from foveal.measures.drops import DropKeywords
+from foveal.measures.perturbation import Scale
+from foveal.models.borrow import borrowed
+from foveal.models.targets import TargetLike, fix, with_score
+from foveal.run.one_image import Look
+from foveal.store import Measured
+
+_FEATHER = 3 / 512
+"""Width of a removed region's edge as a share of the image's larger side."""
+ALL_LESIONS = "all lesions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """Which measures are asked for, and against how much chance."""
+
+    names: tuple[str, ...]
+    random_orders: int = 0
+    random_regions: int = 0
+    baseline: str = "blur"
+    seed: int = 0
+    max_batch: int = 16
+
+
+class Asking:
+    """Asks the model about one target of one image, for the measures that perturb it."""
+
+    def __init__(self, seen: Look, target: TargetLike, yardstick: Yardstick) -> None:
+        self.image = seen.pixels[0]
+        self.module = seen.model.module
+        scale, self._score = _score_of(seen, target)
+        self._passes = Passes(seen.network)
+        self.curve_settings: CurveKeywords = {
+            "baseline": yardstick.baseline,
+            "scale": scale,
+            "seed": yardstick.seed,
+            "max_batch": seen.bound(yardstick.max_batch),
+        }
+        self.drop_settings: DropKeywords = {
+            **self.curve_settings,
+            "random": yardstick.random_regions,
+            "feather_px": _FEATHER * max(self.image.shape[1:]),
+        }
+
+    def score(self, batch: Float[Tensor, "probe channel row column"]) -> Float[Tensor, " probe"]:
+        """The target of this image, for probes in display units."""
+        return self._passes.send(batch, self._score).scores
+
+
+class Measuring:
+    """Measures the maps of one image, one model and one target.
+
+    Without anybody to ask, only the measures that send no passes can be made.
+    """
+
+    def __init__(
+        self,
+        field: Bool[np.ndarray, "row column"],
+        regions: Sequence[Region],
+        yardstick: Yardstick,
+        asking: Asking | None = None,
+    ) -> None:
+        self.field = field
+        self.regions = with_all_lesions(regions)
+        self.yardstick = yardstick
+        self._asking = asking
+
+    def measure(self, attribution: Attribution) -> tuple[Measured, ...]:
+        """All scores of one map, in the order of the measures' names.
+
+        Raises:
+            PlanError: A measure that needs the model, where there is none.
+        """
+        native = torch.from_numpy(attribution.map).unsqueeze(0)
+        blank = torch.empty(1, 1, *self.field.shape)
+        made = _OneMap(self, at_input_size(native, blank)[0].numpy())
+        with borrowed(self._asking.module if self._asking else None):
+            return tuple(m for name in self.yardstick.names for m in _MEASURES[name](made))
+
+    @property
+    def asking(self) -> Asking:
+        """Whom to ask for scores.
+
+        Raises:
+            PlanError: Nobody.
+        """
+        if self._asking is None:
+            raise PlanError(
+                "these measures ask the model again; give its card (--card), or keep to "
+                "relevance_mass, pointing_game, iou and out_of_fov_mass"
+            )
+        return self._asking
+
+    @cached_property
+    def random(self) -> list[RemovalCurves]:
+        """Curves of random orders, which every map of this image is compared with."""
+        return random_curves(
+            self.asking.score,
+            self.asking.image,
+            field=self.field,
+            orders=self.yardstick.random_orders,
+            **self.asking.curve_settings,
+        )
+
+
+def measuring(seen: Look, target: TargetLike, yardstick: Yardstick) -> Measuring:
+    """The measures of one target of an image that a model has looked at."""
+    return Measuring(
+        seen.field.mask, seen.regions, yardstick, asking=Asking(seen, target, yardstick)
+    )
+
+
+def with_all_lesions(regions: Sequence[Region]) -> tuple[Region, ...]:
+    """The expert's regions, and all lesions together where there are several types."""
+    own = tuple(region for region in regions if region.kind != "field")
+    lesions = [region.mask for region in own if region.kind == "lesion"]
+    if len(lesions) < 2:
+        return own
+    together = Region(name=ALL_LESIONS, mask=np.logical_or.reduce(lesions), kind="lesion")
+    return (*own, together)
+
+
+class _OneMap:
+    """One map under measurement: its passes are sent once, whichever measures ask for them."""
+
+    def __init__(self, by: Measuring, values: Float[np.ndarray, "row column"]) -> None:
+        self.by = by
+        self.values = values
+
+    @cached_property
+    def curves(self) -> RemovalCurves | str:
+        asking = self.by.asking
+        return removal_curves(
+            asking.score, asking.image, self.values, field=self.by.field, **asking.curve_settings
+        )
+
+    @cached_property
+    def drops(self) -> RoiDrops | str:
+        asking = self.by.asking
+        return roi_drops(
+            asking.score, asking.image, self.values, field=self.by.field, **asking.drop_settings
+        )
+
+    def on_regions(self, measure: Callable[..., Score]) -> Iterator[Measured]:
+        for region in self.by.regions:
+            score = measure(self.values, region.mask, field=self.by.field)
+            yield Measured(score=score, region=region.name)
+
+    def outside(self) -> Iterator[Measured]:
+        yield Measured(score=out_of_fov_mass(self.values, field=self.by.field))
+
+    def of_curves(self, measure: Callable[..., Score]) -> Iterator[Measured]:
+        asking, made = self.by.asking, self.curves
+        null = () if isinstance(made, str) else self.by.random
+        score = measure(
+            asking.score, asking.image, self.values, curves=made, null=null, **asking.curve_settings
+        )
+        yield Measured(score=score)
+
+    def of_drops(self, measure: Callable[..., Score]) -> Iterator[Measured]:
+        asking = self.by.asking
+        score = measure(
+            asking.score, asking.image, self.values, drops=self.drops, **asking.drop_settings
+        )
+        yield Measured(score=score)
+
+
+_MEASURES: Mapping[str, Callable[[_OneMap], Iterator[Measured]]] = {
+    "relevance_mass": lambda made: made.on_regions(relevance_mass),
+    "pointing_game": lambda made: made.on_regions(pointing_game),
+    "iou": lambda made: made.on_regions(iou),
+    "out_of_fov_mass": lambda made: made.outside(),
+    "masked_roi_drop": lambda made: made.of_drops(masked_roi_drop),
+    "excess_drop": lambda made: made.of_drops(excess_drop),
+    "deletion_auc": lambda made: made.of_curves(deletion_auc),
+    "early_auc": lambda made: made.of_curves(early_auc),
+    "insertion_auc": lambda made: made.of_curves(insertion_auc),
+}
+
+
+def _score_of(
+    seen: Look, target: TargetLike
+) -> tuple[Scale, Callable[[object], Float[Tensor, " probe"]]]:
+    """What the faithfulness measures ask the model for, and the scale it comes in.
+
+    Log-odds for classes, from which probabilities follow exactly; the mean probability over the
+    target's pixels for a segmentation; the value for a regression, in standard deviations of the
+    training set where the card knows it.
+    """
+    task, head = seen.model.card.task, seen.model.head
+    sd = seen.model.card.output.train_sd or 1.0
+    scale: Scale = "given"
+    if task == "segmentation":
+        scale, target = "probability", with_score(target, "probability")
+    elif task != "regression" and not callable(target):
+        scale, target = "log-odds", with_score(target, "log-odds")
+    fixed = fix(target, seen.output, count=1, head=head)
+
+    def score(output: object) -> Tensor:
+        probes = len(output) if isinstance(output, Tensor) else 1
+        sample = torch.zeros(probes, dtype=torch.long, device=seen.pixels.device)
+        return fixed.score(output, sample) / (sd if task == "regression" else 1.0)
+
+    return scale, score

@@ -1,0 +1,199 @@
+"""One image on its way through one model: prepared, predicted and explained."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from foveal.core import Attribution, Image, Prediction, Region, Target
+from foveal.explainers import AbstractExplainer, Frame
+from foveal.explainers.engine import MAX_BATCH, Outcome, Progress, Request, Task, explain_batch
+from foveal.explainers.passes import Network
+from foveal.explainers.plan import Layers, plan_tasks
+from foveal.images import carry_region
+from foveal.models import Model
+from foveal.models.targets import TargetLike
+from foveal.store import Loss
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Look:
+    """One image as one model sees it, and what the model says."""
+
+    model: Model
+    image: Image
+    """Prepared."""
+    field: Region
+    regions: tuple[Region, ...]
+    """On the prepared grid."""
+    losses: tuple[Loss, ...]
+    pixels: Float[Tensor, "1 channel row column"]
+    output: Tensor
+    """Raw, for the unperturbed image: what targets are fixed on."""
+    prediction: Prediction
+
+    @property
+    def frame(self) -> Frame:
+        """What explainers may know of the pixels: display units, and where the eye is."""
+        inside = torch.from_numpy(self.field.mask).to(self.pixels.device).unsqueeze(0)
+        return Frame(display=True, field=inside)
+
+    @property
+    def network(self) -> Network:
+        """The model as the engine sees it, taking display units."""
+        return network_of(self.model)
+
+    def bound(self, max_batch: int) -> int:
+        """Images in one pass, for models that take only so many."""
+        return self.model.batch or max_batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """How images are to be explained."""
+
+    explainers: Mapping[str, AbstractExplainer]
+    layers: Layers = None
+    seed: int = 0
+    precision: str = "float32"
+    max_batch: int = MAX_BATCH
+    progress: Progress | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """One map, under its name in the run."""
+
+    key: str
+    attribution: Attribution
+    seconds: float
+    """Of the method alone, without the pass that all methods share."""
+
+
+def network_of(model: Model) -> Network:
+    """A model as the engine sees it, taking display units."""
+    return Network(forward=model.forward, module=model.module, name=model.card.name)
+
+
+def look(model: Model, image: Image, regions: Sequence[Region] = ()) -> Look:
+    """Prepare an image and its regions for a model, and ask what the model says.
+
+    Raises:
+        ImageError: An image without a field of view, or regions of another grid.
+    """
+    prepared, inside = model.prepare(image)
+    carried = [carry_region(region, prepared) for region in regions]
+    pixels = model.tensor(prepared)
+    output = model.output(pixels)
+    return Look(
+        model=model,
+        image=prepared,
+        field=inside,
+        regions=tuple(c.region for c in carried),
+        losses=tuple(
+            Loss(
+                region=c.region.name,
+                lesions=c.lesions,
+                lesions_lost=c.lesions_lost,
+                area_kept=c.area_kept,
+            )
+            for c in carried
+        ),
+        pixels=pixels,
+        output=output,
+        prediction=model.read(output),
+    )
+
+
+def explain(seen: Look, target: TargetLike, question: Question) -> list[Answer]:
+    """The maps of all methods for one target, from one shared pass.
+
+    Raises:
+        ModelError: The model cannot give what a method needs.
+        ValueError: A layer, class or setting that does not fit.
+    """
+    request = Request(
+        target=target,
+        head=seen.model.head,
+        frame=seen.frame,
+        seed=question.seed,
+        precision=question.precision,
+        max_batch=seen.bound(question.max_batch),
+        progress=question.progress,
+    )
+    layers = question.layers or list(seen.model.card.explain.layers) or None
+    tasks, notes = plan_tasks(seen.network, seen.pixels, question.explainers, layers, request)
+    outcomes = explain_batch(seen.network, seen.pixels, tasks, request)
+    return [
+        Answer(
+            key=key,
+            attribution=_attribution(seen, target, tasks[key], outcome, notes, question),
+            seconds=outcome.cost["seconds"],
+        )
+        for key, outcome in outcomes.items()
+    ]
+
+
+def target_in_words(model: Model, target: TargetLike, index: int | None) -> str:
+    """What a target is called in tables: with the class's name where the model chose it."""
+    if not isinstance(target, Target):
+        name = getattr(target, "__name__", None)
+        return name or _class_name(model, index) or "predicted"
+    if target.label == "predicted" and index is not None:
+        return f"predicted: {_class_name(model, index)}"
+    return target.label or _class_name(model, index) or "value"
+
+
+def _class_name(model: Model, index: int | None) -> str | None:
+    """A single logit speaks for the last class."""
+    if index is None or not model.card.classes:
+        return None
+    return model.card.classes[-1 if model.card.outputs == 1 else index]
+
+
+def _attribution(
+    seen: Look,
+    target: TargetLike,
+    task: Task,
+    outcome: Outcome,
+    notes: tuple[str, ...],
+    question: Question,
+) -> Attribution:
+    (index,), (reason,), (mode,) = outcome.indices, outcome.reasons, outcome.modes
+    score = float(outcome.scores[0])
+    costs = {key: value for key, value in outcome.cost.items() if not key.endswith("seconds")}
+    return Attribution(
+        map=outcome.maps[0].cpu().numpy(),
+        method=task.explainer.name,
+        settings=settings_of(task.explainer),
+        layer=" + ".join(task.layers) or None,
+        target=target_in_words(seen.model, target, index),
+        target_index=index,
+        score=None if score != score else score,  # NaN stands for a sample without this number
+        score_mode=mode,
+        model=seen.model.card.name,
+        fingerprint=seen.model.fingerprint,
+        seed=question.seed,
+        reason=reason,
+        notes=(notes if task.layers else ()) + outcome.notes,
+        cost=costs,
+        parts={name: _plain(part) for name, part in outcome.parts.items()},
+    )
+
+
+def settings_of(explainer: AbstractExplainer) -> dict[str, object]:
+    """An explainer's settings in plain values; a tensor stands as its shape."""
+    values = {f.name: getattr(explainer, f.name) for f in fields(explainer)}  # pyright: ignore[reportArgumentType]
+    return {
+        name: f"tensor {tuple(value.shape)}" if isinstance(value, Tensor) else value
+        for name, value in values.items()
+    }
+
+
+def _plain(part: object) -> object:
+    """A part of a batch of one as a plain value."""
+    if isinstance(part, Tensor):
+        return part[0].item() if part.numel() == 1 else part[0].tolist()
+    return part

@@ -1,0 +1,188 @@
+"""The plan of a run: models x images x methods x measures, in one file that repeats it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from foveal.core import Modality, PlanError
+from foveal.explainers import AbstractExplainer
+from foveal.explainers.registry import explainer_named
+from foveal.measures import MEASURES
+from foveal.models.toml import checked, read_toml
+
+Level = Literal["quick", "standard", "full"]
+
+_LOCAL = ("relevance_mass", "pointing_game", "iou", "out_of_fov_mass")
+_PERTURBING = ("masked_roi_drop", "excess_drop", "deletion_auc", "early_auc", "insertion_auc")
+LEVELS: Mapping[Level, tuple[str, ...]] = {
+    "quick": _LOCAL,
+    "standard": _LOCAL + _PERTURBING,
+    "full": _LOCAL + _PERTURBING,
+}
+"""Which measures a level runs; `full` draws more random orders and regions for their chance."""
+_RANDOM: Mapping[Level, tuple[int, int]] = {"quick": (0, 0), "standard": (3, 10), "full": (10, 20)}
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ImagesTable(_Table):
+    """Some images: files by pattern, or a table that names them."""
+
+    files: str | None = None
+    """A pattern such as `images/*.jpg`, relative to the plan."""
+    manifest: str | None = None
+    """A CSV with the columns image, patient, eye, laterality, visit; others become labels."""
+    regions: str | None = None
+    """A pattern of mask files such as `masks/{stem}_{region}.png`."""
+    modality: Modality | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ImagesTable":
+        if (self.files is None) == (self.manifest is None):
+            raise ValueError("give either files or manifest")
+        if self.regions is not None and "{region}" not in self.regions:
+            raise ValueError("the pattern of regions needs {region}, and usually {stem}")
+        return self
+
+
+class ModelTable(_Table):
+    """One model and what is asked of it."""
+
+    card: str
+    targets: tuple[str, ...] | None = None
+    """`predicted` by default; of a segmentation every class but the background."""
+    layers: tuple[str, ...] | None = None
+    """Layers for the methods that watch one; the card's, else chosen."""
+
+
+class MethodTable(BaseModel):
+    """One method and its settings; two settings of one method take names with `as`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
+
+    name: str
+    key: Annotated[str | None, Field(alias="as")] = None
+
+    def explainer(self) -> AbstractExplainer:
+        """The method with its settings.
+
+        Raises:
+            ValueError: An unknown method or setting, or a value out of range.
+        """
+        settings = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in (self.model_extra or {}).items()
+        }
+        return explainer_named(self.name, **settings)
+
+
+class MeasuresTable(_Table):
+    """Which measures run, and how much chance they are compared with."""
+
+    names: tuple[str, ...] | None = None
+    random_orders: Annotated[int, Field(ge=0)] | None = None
+    """Random orders of patches behind the chance of the curves."""
+    random_regions: Annotated[int, Field(ge=0)] | None = None
+    """Random regions behind the chance of the drops."""
+    baseline: Literal["blur", "black", "field-mean"] = "blur"
+
+    @model_validator(mode="after")
+    def _known(self) -> "MeasuresTable":
+        known = [card.name for card in MEASURES if "explainer" not in card.needs]
+        unknown = [name for name in self.names or () if name not in known]
+        if unknown:
+            raise ValueError(f"there is no measure {unknown[0]!r} in a run; use {', '.join(known)}")
+        return self
+
+
+class OutputTable(_Table):
+    """Where the run goes and what leaves it."""
+
+    folder: str
+    report: tuple[Literal["html", "json"], ...] = ("html", "json")
+    figures: bool = True
+    identity: Literal["pseudonym", "keep"] = "pseudonym"
+    key: str | None = None
+    """The pseudonyms' key file; beside the folder by default."""
+    images_per_shard: Annotated[int, Field(ge=1)] = 8
+
+
+class Plan(_Table):
+    """A run, as in `plan.toml`. Paths are relative to the plan's own folder.
+
+    Raises:
+        ValidationError: Keys that are unknown, missing or do not fit each other.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    level: Level = "standard"
+    seed: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=1)] | None = None
+    max_batch: Annotated[int, Field(ge=1)] = 16
+    precision: Literal["float32", "bf16"] = "float32"
+    device: str = "cpu"
+    images: Annotated[tuple[ImagesTable, ...], Field(min_length=1)]
+    models: Annotated[tuple[ModelTable, ...], Field(min_length=1)]
+    methods: Annotated[tuple[MethodTable, ...], Field(min_length=1)]
+    measures: MeasuresTable = MeasuresTable()
+    output: OutputTable
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Plan":
+        self.explainers()
+        return self
+
+    def explainers(self) -> dict[str, AbstractExplainer]:
+        """The methods by the names their maps have in the run.
+
+        Raises:
+            ValueError: An unknown method or setting, or two methods under one name.
+        """
+        found: dict[str, AbstractExplainer] = {}
+        for table in self.methods:
+            key = table.key or table.name
+            if key in found:
+                raise ValueError(
+                    f'two methods are called {key!r}; give one another name with as = "..."'
+                )
+            found[key] = table.explainer()
+        return found
+
+    @property
+    def measure_names(self) -> tuple[str, ...]:
+        """Those asked for, else the level's."""
+        return LEVELS[self.level] if self.measures.names is None else self.measures.names
+
+    @property
+    def random_orders(self) -> int:
+        """As asked for, else the level's."""
+        asked = self.measures.random_orders
+        return _RANDOM[self.level][0] if asked is None else asked
+
+    @property
+    def random_regions(self) -> int:
+        """As asked for, else the level's."""
+        asked = self.measures.random_regions
+        return _RANDOM[self.level][1] if asked is None else asked
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in a file.
+
+    Raises:
+        PlanError: A file that is missing or no TOML, or keys that are wrong, each with its line.
+    """
+    return read_toml(path, Plan, PlanError)
+
+
+def plan_from(table: Mapping[str, object]) -> Plan:
+    """A plan put together in memory.
+
+    Raises:
+        PlanError: Keys that are wrong.
+    """
+    return checked(table, Plan, PlanError, where="the plan")
