@@ -1,8 +1,12 @@
 import os
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image as PillowImage
+from safetensors.torch import save_file
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,3 +21,55 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real images and models here; name their folder in FOVEAL_REAL_DATA")
     return folder
+
+
+NETWORK = """
+import torch
+from torch import nn
+
+def build(classes=3, seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, classes),
+    )
+"""
+
+CARD = """
+name = "tiny"
+loader = "python"
+factory = "tiny_network:build"
+weights = "tiny.safetensors"
+task = "ordinal"
+classes = ["No DR", "Mild", "Severe"]
+
+[input]
+size = [16, 16]
+mean = [0.5, 0.5, 0.5]
+std = [0.25, 0.25, 0.25]
+prepare = [{ step = "resize", aspect = "stretch" }]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _forget_networks():
+    """Every test brings its own module of the same name."""
+    yield
+    for name in [name for name in sys.modules if name.startswith("tiny_network")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A card, its network's code, its weights and an image."""
+    (tmp_path / "tiny_network.py").write_text(NETWORK)
+    (tmp_path / "model.toml").write_text(CARD)
+    namespace: dict[str, object] = {}
+    exec(NETWORK, namespace)
+    network = namespace["build"](seed=1)  # type: ignore[operator]
+    save_file(network.state_dict(), tmp_path / "tiny.safetensors")
+    torch.save({"model": network.state_dict()}, tmp_path / "tiny.pth")
+    rows, columns = np.mgrid[:24, :24]
+    eye = np.stack([rows * 10, columns * 10, rows + columns], axis=-1).astype(np.uint8)
+    PillowImage.fromarray(eye).save(tmp_path / "eye.png")
+    return tmp_path

@@ -220,6 +220,11 @@ def test_a_layer_that_does_not_run_is_named():
         attribute(model, images(1), "gradcam", layers="spare")
 
 
+def test_a_layer_without_a_grid_is_named():
+    with pytest.raises(ModelError, match=r"'head' gives \(1, 4\), which has no rows and columns"):
+        attribute(Convolutional(), images(1), "gradcam", layers="head")
+
+
 def test_a_model_without_gradients_is_refused_with_a_way_out():
     class Detached(Convolutional):
         def forward(self, batch: Tensor) -> Tensor:

@@ -154,6 +154,7 @@ class _Chunk:
         started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
         fixed = self._fixed_target()
         clean = _seen(self.images, sight, task, task.explainer.wants)
+        _check_grids(clean)
         plan = task.explainer.probes(clean, self.frame, Draw(self.request.seed))
         planned = sum(probes.count for probes in plan)
         done = _Counter(self.request.progress, planned)
@@ -240,6 +241,15 @@ def _seen(images: Tensor, sight: Sight, task: Task, wants: Wants) -> Seen:
         input_gradient=sight.input_gradient if wants.input_gradient else None,
         layers=layers,
     )
+
+
+def _check_grids(seen: Seen) -> None:
+    for layer, watched in seen.layers.items():
+        if watched.activation.ndim != seen.images.ndim:
+            raise ModelError(
+                f"layer {layer!r} gives {tuple(watched.activation.shape)}, which has no rows and "
+                "columns to make a map of; choose a layer before pooling or flattening"
+            )
 
 
 def _split(seen: Seen, size: int) -> Iterator[Seen]:

@@ -1,0 +1,298 @@
+"""A run from a plan to its store: complete, resumable byte for byte, and without identity."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PillowImage
+
+from foveal.core import ModelError, PlanError, StoreError
+from foveal.explainers import IntegratedGradients, Occlusion
+from foveal.run import Job, estimate, open_job, plan_from, read_plan, run
+from foveal.run.estimate import planned_passes
+from foveal.store import Case
+
+pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
+
+
+def job(base: Path, **output: object) -> Job:
+    """The cohort's job, with another output where asked."""
+    plan = read_plan(base / "plan.toml")
+    if output:
+        plan = plan.model_copy(update={"output": plan.output.model_copy(update=output)})
+    return open_job(plan, base, trust=True)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file of a run but its log, which holds times."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "log.jsonl")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+def by_label(cases: list[Case]) -> list[Case]:
+    return [case for case in cases if case.failure is None]
+
+
+def test_a_run_explains_every_image_for_every_target_by_every_method(cohort_folder):
+    summary = run(job(cohort_folder))
+    assert (summary.images, summary.failed, summary.before) == (4, 1, 0)
+    cases = list(summary.run.cases())
+    good = by_label(cases)
+    assert len(cases) == 4
+    assert len(good) == 3
+    for case in good:
+        (view,) = case.views
+        keys = [(e.key, e.attribution.target) for e in view.explained]
+        predicted = f"predicted: {view.prediction.label}"
+        assert keys == [
+            ("gradcam", predicted), ("occlusion-8", predicted),
+            ("gradcam", "grade >= 2"), ("occlusion-8", "grade >= 2"),
+        ]  # fmt: skip
+        assert {r.name for r in view.regions} == {"microaneurysms", "hard exudates"}
+        measured = {(m.score.name, m.region) for m in view.explained[0].scores}
+        assert ("relevance_mass", "all lesions") in measured
+        assert ("deletion_auc", None) in measured
+        assert len(measured) == 3 * 3 + 1 + 5
+        chance = [m.score.chance for m in view.explained[0].scores if m.score.value is not None]
+        assert None not in chance
+
+
+def test_a_bad_image_is_named_by_its_pseudonym_and_the_run_goes_on(cohort_folder):
+    summary = run(job(cohort_folder))
+    ((name, why),) = summary.run.failures().items()
+    assert name.startswith("I-")
+    assert "text file" in why
+    assert "Dora" not in why
+
+
+def test_the_scores_are_the_models_own(cohort_folder):
+    work = job(cohort_folder)
+    (model,) = work.models
+    case = by_label(list(run(work).run.cases()))[0]
+    (view,) = case.views
+    pixels = torch.from_numpy(view.pixels)[None]
+    probability = model.output(pixels).softmax(dim=1)[0]
+    scores = view.explained[0].attribution
+    logit = model.output(pixels)[0, scores.target_index]
+    assert scores.score == pytest.approx(float(logit), abs=1e-5)
+    drop = next(m.score for m in view.explained[0].scores if m.score.name == "masked_roi_drop")
+    assert drop.parts["score"] == pytest.approx(float(probability.max()), abs=1e-5)
+    assert drop.params["scale"] == "log-odds"
+
+
+class Stopped(BaseException):
+    """Stands for an interrupt from the keyboard."""
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(cohort_folder, after):
+    key = str(cohort_folder / "shared.key.json")
+    run(job(cohort_folder, folder="whole", key=key))
+
+    def stop(done: int, images: int) -> None:
+        if done == after:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run(job(cohort_folder, folder="stopped", key=key), on_image=stop)
+    seen: list[int] = []
+    summary = run(
+        job(cohort_folder, folder="stopped", key=key), on_image=lambda done, _: seen.append(done)
+    )
+    assert summary.before == (2 if after == 3 else 0)  # shards of two, kept when they are whole
+    assert seen[-1] == 4
+    assert tree(cohort_folder / "whole") == tree(cohort_folder / "stopped")
+
+
+def test_threads_are_those_of_the_first_start_and_given_back(cohort_folder):
+    before = torch.get_num_threads()
+    plan = read_plan(cohort_folder / "plan.toml").model_copy(update={"threads": 2})
+    summary = run(open_job(plan, cohort_folder, trust=True))
+    assert summary.run.header["threads"] == 2
+    assert torch.get_num_threads() == before
+
+
+def test_nothing_that_names_a_patient_is_in_the_run(cohort_folder):
+    run(job(cohort_folder))
+    assert (cohort_folder / "out.key.json").stat().st_mode & 0o777 == 0o600
+    files = [p for p in (cohort_folder / "out").rglob("*") if p.is_file()]
+    whole = b"".join(str(p.relative_to(cohort_folder)).encode() + p.read_bytes() for p in files)
+    for name in ("Muster", "Beispiel", "Exempel", str(cohort_folder), cohort_folder.name):
+        assert name.encode() not in whole
+    key = (cohort_folder / "out.key.json").read_text()
+    assert "eyes/Anna-Muster_R.png" in key
+
+
+def test_a_plan_that_keeps_identity_names_files(cohort_folder):
+    summary = run(job(cohort_folder, identity="keep"))
+    assert next(case.id for case in summary.run.cases()) == "eyes/Anna-Muster_R.png"
+    assert not (cohort_folder / "out.key.json").exists()
+
+
+def test_a_manifest_names_patients_eyes_and_labels(cohort_folder):
+    (cohort_folder / "cohort.csv").write_text(
+        "image,patient,eye,visit,grade\n"
+        "eyes/Anna-Muster_R.png,4711,OD,2021,2\n"
+        "eyes/Bert-Beispiel_L.png,4711,left,2021,\n"
+        "eyes/nowhere.png,4712,,,3\n"
+    )
+    text = (
+        (cohort_folder / "plan.toml")
+        .read_text()
+        .replace('files = "eyes/*"', 'manifest = "cohort.csv"')
+    )
+    (cohort_folder / "plan.toml").write_text(text)
+    cases = {case.labels.get("grade", "-"): case for case in run(job(cohort_folder)).run.cases()}
+    assert cases["2"].laterality == "right"
+    assert cases["-"].laterality == "left"
+    assert cases["2"].patient == cases["-"].patient
+    assert cases["2"].patient.startswith("P-")
+    assert cases["2"].eye != cases["-"].eye
+    assert "no such file" in cases["3"].failure.lower()
+    assert "nowhere" not in cases["3"].failure
+
+
+def test_a_mask_of_another_size_fails_its_image_and_no_other(cohort_folder):
+    wrong = np.zeros((10, 12), np.uint8)
+    PillowImage.fromarray(wrong).save(cohort_folder / "masks" / "Anna-Muster_R_MA.png")
+    failures = run(job(cohort_folder)).run.failures()
+    assert len(failures) == 2
+    assert any("(10, 12)" in why or "10" in why for why in failures.values())
+
+
+def test_images_without_masks_are_explained_all_the_same(cohort_folder):
+    for mask in (cohort_folder / "masks").glob("Anna*"):
+        mask.unlink()
+    cases = by_label(list(run(job(cohort_folder)).run.cases()))
+    assert sorted(len(case.regions) for case in cases) == [0, 2, 2]
+
+
+def test_another_plan_does_not_write_into_a_finished_run(cohort_folder):
+    run(job(cohort_folder))
+    plan = read_plan(cohort_folder / "plan.toml").model_copy(update={"seed": 4})
+    with pytest.raises(StoreError, match="holds another run"):
+        run(open_job(plan, cohort_folder, trust=True))
+
+
+def test_a_run_whose_key_is_gone_is_not_taken_up(cohort_folder):
+    run(job(cohort_folder))
+    (cohort_folder / "out.key.json").unlink()
+    with pytest.raises(StoreError, match=r"key file .* is gone"):
+        run(job(cohort_folder))
+
+
+def test_warnings_and_times_go_into_the_log(cohort_folder):
+    events = run(job(cohort_folder)).run.events()
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "started"
+    assert kinds[-1] == "finished"
+    shards = [event for event in events if event["event"] == "shard"]
+    assert {"read", "prepare", "explain", "measure", "store"} <= set(shards[0]["seconds"])
+    costs = [event for event in events if event["event"] == "cost"]
+    assert len(costs) == 3 * 4
+
+
+def test_the_estimate_counts_the_passes_of_the_run(cohort_folder, monkeypatch):
+    work = job(cohort_folder)
+    foreseen = estimate(work)
+    (model,) = work.models
+    counted: list[int] = []
+    before = type(model).forward
+
+    def counting(self, images):
+        counted.append(len(images))
+        return before(self, images)
+
+    monkeypatch.setattr(type(model), "forward", counting)
+    run(work)
+    # One image of the four fails before any pass; choosing the layer takes one more, once.
+    assert sum(counted) == foreseen.forward * 3 // 4 + 1
+    assert foreseen.images == 4
+    assert foreseen.minutes > 0
+    assert str(foreseen).startswith("4 images: ")
+
+
+def test_passes_are_planned_without_a_model():
+    assert planned_passes(IntegratedGradients(steps=7), (3, 16, 16)) == (8, 7)
+    assert planned_passes(Occlusion(window=8, stride=8), (3, 16, 24)) == (6, 0)
+
+
+PLANS = [
+    pytest.param('name = "gradcam"', 'name = "gradcat"', "no method 'gradcat'", id="method"),
+    pytest.param("window = 8", "windows = 8", "occlusion has no setting 'windows'", id="setting"),
+    pytest.param('as = "occlusion-8"', 'as = "gradcam"', "two methods are called", id="names"),
+    pytest.param('level = "standard"', 'level = "fast"', "line 3: level = 'fast'", id="level"),
+    pytest.param('folder = "out"', 'folders = "out"', "unknown key 'output.folders'", id="key"),
+    pytest.param('files = "eyes/*"', "", "either files or manifest", id="no images"),
+    pytest.param("{region}.png", "all.png", "needs {region}", id="regions"),
+    pytest.param("random_orders = 2", 'names = ["aopc"]', "no measure 'aopc'", id="measure"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), PLANS)
+def test_a_wrong_plan_says_what_was_wrong(cohort_folder, old, new, message):
+    path = cohort_folder / "plan.toml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(PlanError, match=message):
+        read_plan(path)
+
+
+def test_images_that_are_not_there_are_said_before_anything_is_written(cohort_folder):
+    path = cohort_folder / "plan.toml"
+    path.write_text(path.read_text().replace("eyes/*", "eyes/*.tif"))
+    with pytest.raises(PlanError, match=r"no file matches 'eyes/\*\.tif'"):
+        job(cohort_folder)
+    assert not (cohort_folder / "out").exists()
+
+
+MANIFESTS = [
+    pytest.param("", "has no rows", id="empty"),
+    pytest.param("file,grade\na.png,1\n", "needs a column 'image'", id="no column"),
+    pytest.param("image,grade\n,1\n", "names no image in line 2", id="no name"),
+    pytest.param("image\neyes/a.png\neyes/a.png\n", "in the plan twice", id="twice"),
+    pytest.param(None, "cannot read the manifest", id="missing"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MANIFESTS)
+def test_a_wrong_manifest_says_what_was_wrong(cohort_folder, text, message):
+    if text is not None:
+        (cohort_folder / "cohort.csv").write_text(text)
+    path = cohort_folder / "plan.toml"
+    path.write_text(path.read_text().replace('files = "eyes/*"', 'manifest = "cohort.csv"'))
+    with pytest.raises(PlanError, match=message):
+        job(cohort_folder)
+
+
+def test_a_target_or_layer_that_the_model_lacks_is_said_before_anything_is_written(cohort_folder):
+    path = cohort_folder / "plan.toml"
+    path.write_text(path.read_text().replace('"grade>=2"', '"Proliferative"'))
+    with pytest.raises(ValueError, match="no class 'Proliferative'"):
+        run(job(cohort_folder))
+    assert not (cohort_folder / "out").exists()
+
+
+def test_a_method_that_the_model_cannot_serve_ends_the_run_with_the_reason(cohort_folder):
+    path = cohort_folder / "plan.toml"
+    path.write_text(
+        path.read_text().replace('card = "model.toml"', 'card = "model.toml"\nlayers = ["4"]')
+    )
+    with pytest.raises(ModelError, match="no rows and columns to make a map of"):
+        run(job(cohort_folder))
+
+
+def test_a_plan_may_be_put_together_in_memory():
+    plan = plan_from(
+        {
+            "name": "p",
+            "images": [{"files": "*.png"}],
+            "models": [{"card": "m.toml"}],
+            "methods": [{"name": "smoothgrad", "samples": 4}],
+            "output": {"folder": "out"},
+        }
+    )
+    assert plan.explainers()["smoothgrad"].samples == 4  # type: ignore[attr-defined]
+    assert "deletion_auc" in plan.measure_names
+    with pytest.raises(PlanError, match="missing key 'images'"):
+        plan_from({"name": "p"})
