@@ -48,7 +48,8 @@ def with_preview_cut_off():
 FILES = [
     pytest.param(b"", "is empty", id="an empty file"),
     pytest.param(b"eye,grade\n7,2\n", "is a text file", id="a text file"),
-    pytest.param("Auge für Auge".encode() * 40, "is a text file", id="text that is not ASCII"),
+    pytest.param("Auge für Auge".encode(), "is a text file", id="text that is not ASCII"),
+    pytest.param(b"a" + "ü".encode() * 400, "is a text file", id="text cut within a letter"),
     pytest.param(b"%PDF-1.7", "is a PDF document", id="a document"),
     pytest.param(b"PK\x03\x04" + bytes(40), "is a ZIP archive", id="an archive"),
     pytest.param(bytes(range(256)), "no kind known.*assume_dicom=True", id="unknown bytes"),

@@ -63,10 +63,10 @@ def split_stem(stem: str) -> tuple[str, str]:
     A known code or name at the end is taken whole; otherwise the region follows the last
     underscore. Without one, the whole name is the region.
     """
-    plain = _plain(stem)
+    spaced = f" {_plain(stem)}"
     for known in sorted((*_CODES, *_KINDS), key=len, reverse=True):
-        if plain.endswith(f" {known}"):
-            return stem[: -len(known) - 1], stem[-len(known) :]
+        if spaced.endswith(f" {known}"):
+            return stem[: -len(known)][:-1], stem[-len(known) :]
     photograph, _, region = stem.rpartition("_")
     return photograph, region
 

@@ -52,7 +52,7 @@ def read_regions(
             masks = _masks(file, code, image, labels)
         for found, mask in masks.items():
             name, kind = region_name(found, names or {})
-            name = found if labels else name
+            name = name if labels is None else found
             regions.append(Region(name=name, mask=mask, kind=kind, source=str(file)))
     _check_unique(regions)
     return regions
@@ -69,13 +69,12 @@ def find_regions(pattern: str, stem: str) -> dict[str, Path]:
         ImageError: Two files for one region.
         ValueError: A pattern without {region}.
     """
-    pattern = Path(pattern).as_posix()
-    before, region, after = pattern.replace("{stem}", escape(stem)).partition("{region}")
-    if not region or "{region}" in after:
+    if pattern.count("{region}") != 1:
         raise ValueError(f"a pattern of mask files needs {{region}} once, but is {pattern!r}")
-    matches = re.compile(f"{_expression(before)}(?P<region>[^/]+?){_expression(after)}")
+    parts = re.split(r"({stem}|{region}|[*?])", Path(pattern).as_posix())
+    whole = Path("".join(_in_shell(part, stem) for part in parts))
+    matches = re.compile("".join(_in_expression(part, stem) for part in parts))
     found: dict[str, Path] = {}
-    whole = Path(f"{before}*{after}")
     for file in sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))):
         match = matches.fullmatch(file.as_posix())
         if match is None:
@@ -94,7 +93,10 @@ def _masks(
 ) -> dict[str, Bool[np.ndarray, "row column"]]:
     rows, columns = (1, 1) if image is None else image.original_grid
     limit = max(MAX_PIXELS, rows * columns)
-    raster = decode(file, identify(file), frame=None, max_pixels=limit)
+    content = identify(file)
+    if content == "DICOM":
+        raise ImageError("is a DICOM file; masks are read from PNG and TIFF")
+    raster = decode(file, content, frame=None, max_pixels=limit)
     if image is not None:
         check_grid((raster.samples.shape[0], raster.samples.shape[1]), image.original_grid)
     return {code: binary_mask(raster)} if labels is None else labelled_masks(raster, labels)
@@ -142,15 +144,25 @@ def _check_unique(regions: list[Region]) -> None:
 
 def _code(file: Path, stem: str | None) -> tuple[str, str]:
     """The photograph and the region in a mask's name; a folder may name the region instead."""
-    if stem is not None and file.stem == stem:
+    photograph, code = split_stem(file.stem)
+    if stem is None or photograph == stem:
+        return photograph, code
+    if file.stem == stem:
         return stem, file.parent.name
-    if stem is not None and file.stem.startswith(stem) and file.stem[len(stem)] in "_- .":
-        return stem, file.stem[len(stem) + 1 :]
-    return split_stem(file.stem)
+    rest = file.stem.removeprefix(stem)
+    # A known region ends the name: "eye_1_2_MA" is of "eye_1_2", not a "2_MA" of "eye_1".
+    unknown = region_name(code, {})[1] == "unknown"
+    follows = rest != file.stem and rest[0] in "_- ."
+    return (stem, rest[1:]) if follows and unknown else (photograph, code)
 
 
-def _expression(pattern: str) -> str:
-    """A shell pattern as a regular expression that does not cross folders."""
-    wild = {"*": "[^/]*", "?": "[^/]"}
-    parts = re.split(r"(\*|\?|\[[^]]+\])", pattern)
-    return "".join(wild.get(part, part if part[:1] == "[" else re.escape(part)) for part in parts)
+def _in_shell(part: str, stem: str) -> str:
+    if part in ("*", "?"):
+        return part
+    return {"{stem}": escape(stem), "{region}": "*"}.get(part, escape(part))
+
+
+def _in_expression(part: str, stem: str) -> str:
+    """The same, but stars stay within a folder, and the region is remembered."""
+    wild = {"*": "[^/]*", "?": "[^/]", "{region}": "(?P<region>[^/]+?)", "{stem}": re.escape(stem)}
+    return wild.get(part, re.escape(part))
