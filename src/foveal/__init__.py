@@ -12,10 +12,22 @@ _HOMES = {
     "PlanError": "foveal.core",
     "StoreError": "foveal.core",
     "Target": "foveal.core",
+    "Image": "foveal.core",
+    "Model": "foveal.models",
+    "Region": "foveal.core",
+    "Result": "foveal.doors",
+    "Score": "foveal.core",
     "attribute": "foveal.doors",
+    "explain": "foveal.doors",
+    "load_model": "foveal.models",
+    "measure": "foveal.doors",
     "methods": "foveal.explainers",
+    "read": "foveal.images",
+    "read_regions": "foveal.images",
 }
-_ROOMS = ("explainers",)
+_NAMES = {"load_model": "load"}
+"""Names that are shorter inside their room."""
+_ROOMS = ("explainers", "measures", "synthetic")
 
 __all__ = sorted([*_HOMES, *_ROOMS, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 
@@ -23,7 +35,7 @@ __all__ = sorted([*_HOMES, *_ROOMS, "__version__"])  # pyright: ignore[reportUns
 def __getattr__(name: str) -> object:
     """Reach the doors and rooms when they are first used: importing foveal loads no torch."""
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(_HOMES[name]), _NAMES.get(name, name))
     if name in _ROOMS:
         return import_module(f"foveal.{name}")
     raise AttributeError(f"module 'foveal' has no attribute {name!r}")

@@ -25,6 +25,7 @@ def load(
     module: nn.Module | None = None,
     trust: bool = False,
     device: str | torch.device | None = None,
+    run_check: bool = True,
 ) -> Model:
     """A model from its card, tried out and checked.
 
@@ -34,6 +35,7 @@ def load(
         module: A network in memory that the card describes; its loader and weights are not used.
         trust: Allow loaders that run code which comes with the model (`python`, `torch`).
         device: Where a loaded model is put; a network in memory stays where it is.
+        run_check: Run the card's check; without it nothing shows that the model is fed right.
 
     Warns:
         FovealWarning: The card has no `[check]`, so nothing shows that the model is fed right.
@@ -49,7 +51,8 @@ def load(
     mark = fingerprint(module, table.model_dump_json(exclude={"check", "weights"}))
     model = Model(card=table, module=module, fingerprint=mark, notes=notes)
     with borrowed(module):
-        return checked_model(tried(model), path)
+        model = tried(model)
+        return checked_model(model, path) if run_check else model
 
 
 def read_card(card: str | Path | Mapping[str, object], *, in_memory: bool) -> tuple[Card, Path]:

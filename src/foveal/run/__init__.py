@@ -3,6 +3,7 @@
 from foveal.run.estimate import Estimate, estimate
 from foveal.run.local import Job, Summary, open_job, run
 from foveal.run.plan import LEVELS, Plan, plan_from, read_plan
+from foveal.run.remeasure import remeasure
 
 __all__ = [
     "LEVELS",
@@ -14,5 +15,6 @@ __all__ = [
     "open_job",
     "plan_from",
     "read_plan",
+    "remeasure",
     "run",
 ]

@@ -1,14 +1,15 @@
 """From one entry of the cohort to its case: read, prepared, explained and measured."""
 
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import UInt8
 
-from foveal.core import Image, ImageError, Region
+from foveal.core import Grid, Image, ImageError, Region
 from foveal.images import Resize, find_regions, read, read_regions
 from foveal.models import Model
 from foveal.models.targets import TargetLike
@@ -65,27 +66,7 @@ class Casework:
             return Case(id=name, patient=identity.patient(entry.patient), labels=labels,
                         failure=failure)  # fmt: skip
         with self.stage("prepare"):
-            shrink = shrinking(image)
-            picture = display_copy(image, shrink)
-            shown = tuple(
-                Region(name=r.name, kind=r.kind, mask=shrink.mask_forward(r.mask)) for r in regions
-            )
-        return Case(
-            id=name,
-            patient=identity.patient(image.patient),
-            eye=identity.eye(image.eye),
-            visit=identity.visit(image.visit),
-            laterality=image.laterality,
-            modality=image.modality,
-            grid=image.grid,
-            spacing_mm=image.spacing_mm,
-            sha256=image.sha256,
-            facts=dict(image.facts),
-            labels=labels,
-            picture=picture,
-            regions=shown,
-            views=views,
-        )
+            return case_of(image, regions, views, identity, name=entry.name, labels=labels)
 
     @contextmanager
     def stage(self, name: str) -> Generator[None]:
@@ -118,16 +99,7 @@ class Casework:
         with self.stage("prepare"):
             seen = look(model, image, regions)
         explained = [e for target in targets for e in self._explained(name, seen, target, question)]
-        return View(
-            model=model.card.name,
-            steps=tuple(dict(step.numbers()) for step in seen.image.steps),
-            pixels=seen.image.pixels,
-            field=seen.field.mask,
-            prediction=seen.prediction,
-            regions=seen.regions,
-            losses=seen.losses,
-            explained=tuple(explained),
-        )
+        return view_of(seen, explained)
 
     def _explained(
         self, name: str, seen: Look, target: TargetLike, question: Question
@@ -156,6 +128,51 @@ class Casework:
             self._events.append(("warning", {"image": name, "text": text}))
 
 
+def view_of(seen: Look, explained: Sequence[Explained]) -> View:
+    """What a run keeps of one model's look at an image."""
+    return View(
+        model=seen.model.card.name,
+        steps=tuple(dict(step.numbers()) for step in seen.image.steps),
+        pixels=seen.image.pixels,
+        field=seen.field.mask,
+        prediction=seen.prediction,
+        regions=seen.regions,
+        losses=seen.losses,
+        explained=tuple(explained),
+    )
+
+
+def case_of(
+    image: Image,
+    regions: Sequence[Region],
+    views: Sequence[View],
+    identity: Identity,
+    *,
+    name: str,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> Case:
+    """What a run keeps of one image."""
+    shrink = shrinking(image.grid)
+    return Case(
+        id=identity.image(name),
+        patient=identity.patient(image.patient),
+        eye=identity.eye(image.eye),
+        visit=identity.visit(image.visit),
+        laterality=image.laterality,
+        modality=image.modality,
+        grid=image.grid,
+        spacing_mm=image.spacing_mm,
+        sha256=image.sha256,
+        facts=dict(image.facts),
+        labels=dict(labels),
+        picture=display_copy(image, shrink),
+        regions=tuple(
+            Region(name=r.name, kind=r.kind, mask=shrink.mask_forward(r.mask)) for r in regions
+        ),
+        views=tuple(views),
+    )
+
+
 def targets_of(model: Model, table: ModelTable) -> list[TargetLike]:
     """The targets asked for, by name; else the prediction, or each class of a segmentation.
 
@@ -170,13 +187,13 @@ def targets_of(model: Model, table: ModelTable) -> list[TargetLike]:
     return [model.target("predicted")]
 
 
-def shrinking(image: Image) -> Resize:
-    """The step from an original to its display copy."""
-    rows, columns = image.grid
+def shrinking(grid: Grid) -> Resize:
+    """The step from an original's grid to its display copy's."""
+    rows, columns = grid
     share = min(1.0, PICTURE_SIDE / max(rows, columns))
     size = max(1, round(rows * share)), max(1, round(columns * share))
     return Resize(
-        source=image.grid,
+        source=grid,
         target=size,
         source_box=(0, 0, rows, columns),
         target_box=(0, 0, *size),

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import math
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+
+import torch
 
 from foveal.explainers import AbstractExplainer
 from foveal.measures import MEASURES
@@ -22,7 +25,7 @@ def header(
     plan: Plan, entries: Sequence[Entry], models: Sequence[Model], *, threads: int, command: str
 ) -> dict[str, object]:
     """The contents of `run.json`, with paths only where the plan keeps identity."""
-    explainers = plan.explainers()
+    size = plan.output.images_per_shard
     return {
         "name": plan.name,
         "fingerprint": fingerprint(plan, entries, models),
@@ -31,25 +34,40 @@ def header(
         "seed": plan.seed,
         "threads": threads,
         "images": len(entries),
-        "images_per_shard": plan.output.images_per_shard,
-        "shards": math.ceil(len(entries) / plan.output.images_per_shard),
-        "plan": plan_in_public(plan, len(entries), models),
+        "images_per_shard": size,
+        "shards": math.ceil(len(entries) / size),
+        "plan": plan_in_public(plan, models),
         "command": command,
+        **facts(plan.explainers(), models, plan.measure_names),
+    }
+
+
+def facts(
+    explainers: Mapping[str, AbstractExplainer],
+    models: Sequence[Model],
+    measures: Sequence[str],
+) -> dict[str, object]:
+    """What every header says of models, methods, measures and versions."""
+    return {
         "versions": versions(),
         "models": [model_facts(model) for model in models],
         "methods": [method_facts(key, explainer) for key, explainer in explainers.items()],
-        "measures": measure_facts(plan.measure_names),
+        "measures": measure_facts(measures),
     }
 
 
 def fingerprint(plan: Plan, entries: Sequence[Entry], models: Sequence[Model]) -> str:
     """SHA-256 of everything that the results depend on, apart from the software's versions."""
     table = plan.model_dump(mode="json", exclude={"output": {"folder", "report", "figures", "key"}})
-    facts = [table, cohort_mark(entries), [model.fingerprint for model in models]]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return mark([table, cohort_mark(entries), [model.fingerprint for model in models]])
 
 
-def plan_in_public(plan: Plan, images: int, models: Sequence[Model]) -> dict[str, object]:
+def mark(plain: object) -> str:
+    """SHA-256 of plain values."""
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def plan_in_public(plan: Plan, models: Sequence[Model]) -> dict[str, object]:
     """The plan as the run tells it: without paths unless identity is kept."""
     table = plan.model_dump(mode="json", by_alias=True, exclude_none=True)
     if plan.output.identity == "keep":
@@ -98,11 +116,11 @@ def method_facts(key: str, explainer: AbstractExplainer) -> dict[str, object]:
 def measure_facts(names: Sequence[str]) -> list[dict[str, object]]:
     """The cards of the measures that run; infinite bounds are null."""
     known = {card.name: asdict(card) for card in MEASURES}
-    facts = [dict(known[name]) for name in names]
-    for fact in facts:
+    found = [dict(known[name]) for name in names]
+    for fact in found:
         fact["range"] = [None if math.isinf(bound) else bound for bound in fact["range"]]
         fact["needs"] = list(fact["needs"])
-    return facts
+    return found
 
 
 def versions() -> Mapping[str, str]:
@@ -118,10 +136,6 @@ def versions() -> Mapping[str, str]:
 
 def machine() -> dict[str, object]:
     """What a run's times depend on, without the machine's name."""
-    import os
-
-    import torch
-
     return {
         "system": platform.system(),
         "processor": platform.machine(),

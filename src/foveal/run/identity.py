@@ -96,7 +96,7 @@ def save_identity(identity: Identity, path: Path) -> None:
         "format": _FORMAT,
         "what": "leads from the pseudonyms of one run back to files and patients: keep it apart",
         "secret": identity.secret.hex(),  # pyright: ignore[reportPrivateUsage]
-        "names": dict(sorted({**_names(path), **identity.known}.items())),
+        "names": dict(sorted({**known_names(path), **identity.known}.items())),
     }
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -111,15 +111,20 @@ def save_identity(identity: Identity, path: Path) -> None:
         ) from problem
 
 
+def known_names(path: Path) -> Mapping[str, str]:
+    """Pseudonyms and the names behind them, as the key file has them.
+
+    Raises:
+        StoreError: A key file that is damaged.
+    """
+    return _content(path).get("names", {}) if path.exists() else {}  # type: ignore[return-value]
+
+
 def _secret(path: Path) -> bytes:
     try:
         return bytes.fromhex(_content(path)["secret"])  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError) as problem:
         raise StoreError(f"the key file {path} is damaged: {problem}") from problem
-
-
-def _names(path: Path) -> Mapping[str, str]:
-    return _content(path).get("names", {}) if path.exists() else {}  # type: ignore[return-value]
 
 
 def _content(path: Path) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ from foveal.explainers import AbstractExplainer, Frame
 from foveal.explainers.engine import MAX_BATCH, Outcome, Progress, Request, Task, explain_batch
 from foveal.explainers.passes import Network
 from foveal.explainers.plan import Layers, plan_tasks
-from foveal.images import carry_region
+from foveal.images import CarriedRegion, carry_region
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.store import Loss
@@ -92,18 +92,23 @@ def look(model: Model, image: Image, regions: Sequence[Region] = ()) -> Look:
         image=prepared,
         field=inside,
         regions=tuple(c.region for c in carried),
-        losses=tuple(
-            Loss(
-                region=c.region.name,
-                lesions=c.lesions,
-                lesions_lost=c.lesions_lost,
-                area_kept=c.area_kept,
-            )
-            for c in carried
-        ),
+        losses=losses_of(carried),
         pixels=pixels,
         output=output,
         prediction=model.read(output),
+    )
+
+
+def losses_of(carried: Sequence[CarriedRegion]) -> tuple[Loss, ...]:
+    """What regions lost on the way to the model's grid."""
+    return tuple(
+        Loss(
+            region=c.region.name,
+            lesions=c.lesions,
+            lesions_lost=c.lesions_lost,
+            area_kept=c.area_kept,
+        )
+        for c in carried
     )
 
 

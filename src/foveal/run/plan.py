@@ -1,6 +1,7 @@
 """The plan of a run: models x images x methods x measures, in one file that repeats it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,7 +23,23 @@ LEVELS: Mapping[Level, tuple[str, ...]] = {
     "full": _LOCAL + _PERTURBING,
 }
 """Which measures a level runs; `full` draws more random orders and regions for their chance."""
-_RANDOM: Mapping[Level, tuple[int, int]] = {"quick": (0, 0), "standard": (3, 10), "full": (10, 20)}
+RANDOM: Mapping[Level, tuple[int, int]] = {"quick": (0, 0), "standard": (3, 10), "full": (10, 20)}
+"""Random orders and random regions of each level."""
+
+
+def check_measures(names: Sequence[str]) -> None:
+    """Refuse a measure that no run can make.
+
+    Raises:
+        ValueError: An unknown name; the nearest are offered.
+    """
+    known = [card.name for card in MEASURES if "explainer" not in card.needs]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=2) or known
+            raise ValueError(
+                f"there is no measure {name!r} in a run; near names: {', '.join(near)}"
+            )
 
 
 class _Table(BaseModel):
@@ -92,10 +109,7 @@ class MeasuresTable(_Table):
 
     @model_validator(mode="after")
     def _known(self) -> "MeasuresTable":
-        known = [card.name for card in MEASURES if "explainer" not in card.needs]
-        unknown = [name for name in self.names or () if name not in known]
-        if unknown:
-            raise ValueError(f"there is no measure {unknown[0]!r} in a run; use {', '.join(known)}")
+        check_measures(self.names or ())
         return self
 
 
@@ -161,13 +175,13 @@ class Plan(_Table):
     def random_orders(self) -> int:
         """As asked for, else the level's."""
         asked = self.measures.random_orders
-        return _RANDOM[self.level][0] if asked is None else asked
+        return RANDOM[self.level][0] if asked is None else asked
 
     @property
     def random_regions(self) -> int:
         """As asked for, else the level's."""
         asked = self.measures.random_regions
-        return _RANDOM[self.level][1] if asked is None else asked
+        return RANDOM[self.level][1] if asked is None else asked
 
 
 def read_plan(path: Path) -> Plan:

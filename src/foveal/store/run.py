@@ -34,15 +34,15 @@ class Run:
             raise StoreError(
                 f"{folder} is not empty and holds no run; choose a new folder for the output"
             )
-        full = {"format": FORMAT, "version": VERSION, **header}
+        run = cls(folder, {"format": FORMAT, "version": VERSION, **header})
         try:
             (folder / "shards").mkdir(parents=True)
-            _write_whole(folder / "run.json", json.dumps(full, indent=1, ensure_ascii=False))
         except OSError as problem:
             raise StoreError(
                 f"cannot write the run into {folder}: {problem.strerror or problem}"
             ) from problem
-        return cls(folder, full)
+        run.write_header(run.header)
+        return run
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
@@ -86,13 +86,40 @@ class Run:
         """Whether a shard is finished: its folder appears in one step when it is."""
         return self.shard(number).is_dir()
 
-    def write(self, number: int, cases: list[Case]) -> None:
-        """Commit a shard.
+    def write(self, number: int, cases: list[Case], *, again: bool = False) -> None:
+        """Commit a shard; with `again`, in the place of the one that is there.
 
         Raises:
             StoreError: It cannot be written.
         """
-        write_shard(self.shard(number), cases)
+        write_shard(self.shard(number), cases, again=again)
+
+    def write_header(self, header: Mapping[str, object]) -> None:
+        """Replace `run.json`.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        try:
+            text = json.dumps(header, indent=1, ensure_ascii=False)
+            _write_whole(self.folder / "run.json", text)
+        except OSError as problem:
+            raise StoreError(
+                f"cannot write the run into {self.folder}: {problem.strerror or problem}"
+            ) from problem
+        self.header = header
+
+    def numbers(self) -> list[int]:
+        """The finished shards, in order."""
+        return sorted(int(folder.name) for folder in self.folder.glob("shards/[0-9]*"))
+
+    def cases_of(self, number: int) -> Iterator[Case]:
+        """The cases of a shard, one in memory at a time.
+
+        Raises:
+            StoreError: A shard that is damaged.
+        """
+        yield from read_shard(self.shard(number))
 
     def cases(self) -> Iterator[Case]:
         """All cases of the finished shards in order, one in memory at a time.
@@ -100,14 +127,14 @@ class Run:
         Raises:
             StoreError: A shard that is damaged.
         """
-        for folder in sorted(self.folder.glob("shards/[0-9]*")):
-            yield from read_shard(folder)
+        for number in self.numbers():
+            yield from self.cases_of(number)
 
     def failures(self) -> dict[str, str]:
         """The images that could not be explained, and why."""
         found: dict[str, str] = {}
-        for folder in sorted(self.folder.glob("shards/[0-9]*")):
-            found |= read_failures(folder)
+        for number in self.numbers():
+            found |= read_failures(self.shard(number))
         return found
 
     def log(self, event: str, **facts: object) -> None:

@@ -24,18 +24,23 @@ _ARRAYS = "arrays.zarr"
 _PICTURES = "pictures"
 
 
-def write_shard(folder: Path, cases: Sequence[Case]) -> None:
+def write_shard(folder: Path, cases: Sequence[Case], *, again: bool = False) -> None:
     """Write the cases of one shard beside its place and move them there in one step.
+
+    With `again` a shard that is there makes place for the new one.
 
     Raises:
         StoreError: The folder cannot be written or the disk is full; nothing half-written stays.
     """
     hidden = folder.with_name(f".{folder.name}.{os.getpid()}")
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     try:
         shutil.rmtree(hidden, ignore_errors=True)
         hidden.mkdir(parents=True)
         _Writer(hidden).write(cases)
         _flush(hidden)
+        if again:
+            folder.rename(aside)
         hidden.rename(folder)
     except OSError as problem:
         raise StoreError(
@@ -43,7 +48,10 @@ def write_shard(folder: Path, cases: Sequence[Case]) -> None:
             "make room or choose another folder, then run the same plan again: finished shards stay"
         ) from problem
     finally:
+        if aside.exists() and not folder.exists():
+            aside.rename(folder)
         shutil.rmtree(hidden, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def read_shard(folder: Path) -> Iterator[Case]:

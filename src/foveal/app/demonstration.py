@@ -1,0 +1,93 @@
+"""Synthetic eyes as files, so that the demo takes the same path as any cohort."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from foveal.core import StoreError
+from foveal.synthetic import Eye, cohort, grader_card
+
+_PLAN = """\
+# What `foveal demo` ran. Run it again with `foveal run plan.toml --trust`.
+name = "Retinopathy grader on synthetic eyes"
+level = "standard"
+seed = {seed}
+
+[[images]]
+manifest = "cohort.csv"
+regions = "masks/{{stem}}_{{region}}.png"
+modality = "fundus"
+
+[[models]]
+card = "model/grader.toml"
+targets = ["predicted"]
+
+[[methods]]
+name = "gradcam"
+
+[[methods]]
+name = "layercam"
+
+[[methods]]
+name = "integratedgradients"
+steps = 16
+baseline = "blur"
+
+[measures]
+random_orders = 2
+random_regions = 8
+
+[output]
+folder = "run"
+"""
+
+
+def write_demo(folder: Path, *, eyes: int, seed: int) -> Path:
+    """Write eyes, masks, manifest, model card and plan; gives the plan's path.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    try:
+        for name in ("images", "masks", "model"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        rows = [_write_eye(eye, folder, n) for n, eye in enumerate(cohort(eyes, seed), start=1)]
+        with (folder / "cohort.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        for file in _model_files():
+            shutil.copyfile(file, folder / "model" / file.name)
+        plan = folder / "plan.toml"
+        plan.write_text(_PLAN.format(seed=seed), encoding="utf-8")
+    except OSError as problem:
+        raise StoreError(
+            f"cannot write the demo into {folder}: {problem.strerror or problem}"
+        ) from problem
+    return plan
+
+
+def _write_eye(eye: Eye, folder: Path, number: int) -> dict[str, object]:
+    stem = f"eye{number:02d}"
+    pixels = np.rint(eye.image.pixels * 255).astype(np.uint8).transpose(1, 2, 0)
+    PillowImage.fromarray(pixels).save(folder / "images" / f"{stem}.png")
+    for region in eye.regions:
+        if region.kind == "lesion" and region.mask.any():
+            name = region.name.replace(" ", "-")
+            PillowImage.fromarray(region.mask).save(folder / "masks" / f"{stem}_{name}.png")
+    return {
+        "image": f"images/{stem}.png",
+        "patient": eye.image.patient,
+        "eye": eye.image.eye,
+        "laterality": eye.image.laterality,
+        "grade": eye.grade,
+    }
+
+
+def _model_files() -> list[Path]:
+    """The card and everything that lies beside it."""
+    card = grader_card()
+    return [path for path in card.parent.glob("grader*") if path.is_file()]

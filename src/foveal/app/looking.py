@@ -1,0 +1,227 @@
+"""The commands that only look: methods, measures, a model, an image."""
+
+import json
+import os
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from foveal.core import Image
+    from foveal.models import Description, Model
+
+_MEGABYTE = 1e6
+as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+
+
+@click.command()
+@as_json
+def methods(as_json: bool) -> None:
+    """What explains: every method, its question, its needs and its cost."""
+    from foveal.explainers import methods as built
+
+    rows: list[dict[str, object]] = [
+        {
+            "name": method.name,
+            "question": method.question,
+            "needs": ", ".join(method.needs),
+            "sign": method.sign,
+            "grid": method.grid,
+            "cost": method.cost,
+            "reference": method.reference,
+        }
+        for method in built()
+    ]
+    _show(rows, as_json)
+
+
+@click.command()
+@as_json
+def measures(as_json: bool) -> None:
+    """What proves: every measure, its range, chance level and direction."""
+    from foveal.measures import MEASURES
+
+    rows: list[dict[str, object]] = [
+        {
+            "name": card.name,
+            "question": card.question,
+            "better": {"higher": "higher", "lower": "lower", "context": "neither"}[card.direction],
+            "range": f"{card.range[0]:g} to {card.range[1]:g}",
+            "chance": card.chance,
+            "missing when": card.missing,
+            "cost": card.cost,
+            "reference": card.reference,
+        }
+        for card in MEASURES
+    ]
+    _show(rows, as_json)
+
+
+@click.command()
+@click.argument("card", type=click.Path(path_type=Path))
+@click.option("--image", type=click.Path(path_type=Path), help="Say what the model says about it.")
+@click.option(
+    "--write-check",
+    is_flag=True,
+    help="Write the [check] from the image: only for a model you know to be right.",
+)
+@click.option("--trust", is_flag=True, help="Run code that comes with the model.")
+def inspect(card: Path, image: Path | None, write_check: bool, trust: bool) -> int:
+    """What is inside the model of CARD: layers, memory, the layer to explain, its check."""
+    from foveal.core import ModelError
+    from foveal.models import describe, load
+    from foveal.models.load import checked_model
+
+    if write_check and image is None:
+        raise click.UsageError("--write-check needs --image: the picture that the check is made on")
+    model = load(card, trust=trust, run_check=False)
+    _print_model(model, describe(model))
+    if image is not None:
+        _print_prediction(model, image)
+    if write_check and image is not None:
+        _write_check(card, image, model)
+        click.echo(f"check: written into {card}")
+        return 0
+    try:
+        click.echo(f"check: {checked_model(model, card).check}")
+    except ModelError as problem:
+        click.echo(f"check: FAILED. {problem}", err=True)
+        return 2
+    return 0
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--modality", type=click.Choice(["fundus", "oct", "slit-lamp"]))
+@as_json
+def check(images: tuple[Path, ...], modality: str | None, as_json: bool) -> int:
+    """What is known of IMAGES: grid, side, spacing, format, field of view."""
+    from foveal.core import ImageError
+    from foveal.images import read
+
+    rows, failed = [], False
+    for path in images:
+        try:
+            image = read(path, modality=modality)  # type: ignore[arg-type]
+            rows.append({"name": str(path), **_facts(image)})
+        except ImageError as problem:
+            failed = True
+            rows.append({"name": str(path), "problem": str(problem)})
+    _show(rows, as_json)
+    return 3 if failed else 0
+
+
+def _facts(image: "Image") -> dict[str, object]:
+    import numpy as np
+
+    from foveal.core import ImageError
+    from foveal.images import find_field
+
+    facts: dict[str, object] = {
+        "grid": f"{image.grid[0]} rows x {image.grid[1]} columns, {len(image.pixels)} channel(s)",
+        "modality": image.modality,
+        "side": image.laterality,
+        "spacing": "unknown" if image.spacing_mm is None else f"{image.spacing_mm} mm",
+        "patient": image.patient or "unknown",
+        **dict(image.facts),
+        "sha256": image.sha256 or "",
+    }
+    try:
+        field = find_field(image)
+    except ImageError as problem:
+        return {**facts, "field of view": f"none: {problem}"}
+    rows, columns = (np.flatnonzero(np.any(field, axis=axis)) for axis in (1, 0))
+    return {
+        **facts,
+        "field of view": f"{100 * field.mean():.1f} % of the picture, rows {rows[0]} to "
+        f"{rows[-1]}, columns {columns[0]} to {columns[-1]}",
+    }
+
+
+def _print_model(model: "Model", found: "Description") -> None:
+    card = model.card
+    click.echo(
+        f"{card.name}: {card.task}, {card.activation} over {', '.join(card.classes) or 'a value'}"
+    )
+    click.echo(f"input: {card.input.size[0]} x {card.input.size[1]} {card.input.color}, "
+               f"mean {_numbers(card.input.mean)}, std {_numbers(card.input.std)}")  # fmt: skip
+    click.echo(f"parameters: {found.parameters:,} ({found.parameter_bytes / _MEGABYTE:.1f} MB); "
+               f"activations of one image: {found.activation_bytes / _MEGABYTE:.1f} MB")  # fmt: skip
+    click.echo(f"gives: {', '.join(sorted(model.gives))}")
+    for note in model.notes:
+        click.echo(f"note: {note}")
+    click.echo("\nlayers, as they run:")
+    chosen = card.explain.layers or ((found.choice.name,) if found.choice else ())
+    wide = max((len(row.name) for row in found.layers), default=0)
+    for row in found.layers:
+        mark = "*" if row.name in chosen else " "
+        shape = " x ".join(map(str, row.shape))
+        memory = f"{row.output_bytes / _MEGABYTE:8.2f} MB"
+        click.echo(
+            f"{mark} {row.name:{wide}}  {shape:>18}  {row.parameters:>12,}  {memory}  {row.kind}"
+        )
+    _print_choice(model, found)
+
+
+def _print_choice(model: "Model", found: "Description") -> None:
+    named = model.card.explain.layers
+    if named:
+        click.echo(f"\nto explain: {', '.join(named)}, as the card says")
+    elif found.choice is None:
+        click.echo(f"\nto explain: none. {found.why_none}")
+    else:
+        grid = " x ".join(map(str, found.choice.grid))
+        click.echo(f"\nto explain: {found.choice.name} ({grid}), {found.choice.why}")
+        if found.choice.dense:
+            click.echo(f"  the coarsest layer, {found.choice.coarsest}, answers another question")
+
+
+def _print_prediction(model: "Model", path: Path) -> None:
+    from foveal.images import read
+
+    prepared, field = model.prepare(read(path))
+    said = model.predict(model.tensor(prepared))
+    click.echo(
+        f"\non {path.name}: {said.label} (field of view {100 * field.mask.mean():.0f} % of the input)"
+    )
+    for name, value in said.values.items():
+        click.echo(f"  {name}: {value:.4f}")
+
+
+def _write_check(card: Path, image: Path, model: "Model") -> None:
+    import tomlkit
+
+    from foveal.models.load import said_about
+
+    expected = [round(value, 6) for value in said_about(model, image)]
+    document = tomlkit.parse(card.read_text(encoding="utf-8"))
+    table = tomlkit.table()
+    table["image"] = Path(os.path.relpath(image, card.parent)).as_posix()
+    table["expected"] = expected
+    table["tolerance"] = 1e-3
+    document["check"] = table
+    card.write_text(tomlkit.dumps(document), encoding="utf-8")
+
+
+def _show(rows: Sequence[dict[str, object]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    for row in rows:
+        name, *rest = row.items()
+        click.echo(click.style(str(name[1]), bold=True))
+        for line in _wrapped(rest):
+            click.echo(line)
+
+
+def _wrapped(items: Iterable[tuple[str, object]]) -> Iterable[str]:
+    for key, value in items:
+        text = f"{key}: {value}"
+        yield from textwrap.wrap(text, 96, initial_indent="  ", subsequent_indent="      ")
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

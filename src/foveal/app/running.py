@@ -1,0 +1,211 @@
+"""The commands that make or change a run."""
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from foveal.run import Job, Plan
+    from foveal.store import Run
+
+_SOME_FAILED = 3
+
+trust = click.option(
+    "--trust", is_flag=True, help="Run code that comes with a model (loaders python and torch)."
+)
+level = click.option(
+    "--level",
+    type=click.Choice(["quick", "standard", "full"]),
+    default="standard",
+    show_default=True,
+    help="Which measures run: quick sends no passes.",
+)
+regions = click.option(
+    "--regions", metavar="PATTERN", help='Mask files, such as "masks/{stem}_{region}.png".'
+)
+
+
+@click.command()
+@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path))
+@click.option("--eyes", default=12, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+def demo(out: Path, eyes: int, seed: int) -> int:
+    """Explain a retinopathy grader on synthetic eyes; needs no data and no network."""
+    from foveal.app.demonstration import write_demo
+
+    plan = write_demo(out, eyes=eyes, seed=seed)
+    click.echo(f"{eyes} synthetic eyes with their masks, a model card and a plan are in {out}")
+    return _run_file(plan, trusted=True)
+
+
+@click.command()
+@click.argument("plan", type=click.Path(path_type=Path))
+@trust
+def run(plan: Path, trust: bool) -> int:
+    """Run a plan: models x images x methods x measures, then write the report.
+
+    A run that was stopped goes on where it was.
+    """
+    return _run_file(plan, trusted=trust)
+
+
+@click.command()
+@click.argument("card", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True)
+@click.option("--method", "-m", "methods", multiple=True, default=("gradcam",), show_default=True)
+@click.option("--target", "-t", "targets", multiple=True, help='Such as "Severe" or "grade>=2".')
+@click.option("--layer", "layers", multiple=True, help="Layer of the methods that watch one.")
+@regions
+@level
+@click.option(
+    "--out", "-o", default="foveal-run", show_default=True, type=click.Path(path_type=Path)
+)
+@click.option("--modality", type=click.Choice(["fundus", "oct", "slit-lamp"]))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--keep-identity", is_flag=True, help="Leave names of files and patients in the run.")
+@trust
+def explain(
+    card: Path,
+    images: tuple[str, ...],
+    methods: tuple[str, ...],
+    targets: tuple[str, ...],
+    layers: tuple[str, ...],
+    regions: str | None,
+    level: str,
+    out: Path,
+    modality: str | None,
+    seed: int,
+    keep_identity: bool,
+    trust: bool,
+) -> int:
+    """Explain IMAGES (files, folders or patterns) by the model of CARD: a plan in one line."""
+    from foveal.run import plan_from
+
+    shared = {"regions": regions, "modality": modality}
+    asked = {"targets": list(targets) or None, "layers": list(layers) or None}
+    plan = plan_from(
+        {
+            "name": card.stem,
+            "level": level,
+            "seed": seed,
+            "images": [{"files": _pattern(name), **shared} for name in images],
+            "models": [{"card": str(card), **asked}],
+            "methods": [{"name": name} for name in methods],
+            "output": {
+                "folder": str(out),
+                "identity": "keep" if keep_identity else "pseudonym",
+            },
+        }
+    )
+    options = "".join(f" --method {name}" for name in methods)
+    options += "".join(f' --target "{name}"' for name in targets)
+    command = f"foveal explain CARD IMAGES{options} --level {level} --seed {seed}"
+    return _run(plan, Path(), trusted=trust, command=command)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@regions
+@click.option("--measure", "names", multiple=True, help="Measures to make; the level's by default.")
+@level
+@click.option("--card", "cards", multiple=True, type=click.Path(path_type=Path),
+              help="Model card, for measures that ask the model again.")  # fmt: skip
+@click.option("--key", type=click.Path(path_type=Path), help="The run's key file.")
+@trust
+def measure(
+    folder: Path,
+    regions: str | None,
+    names: tuple[str, ...],
+    level: str,
+    cards: tuple[Path, ...],
+    key: Path | None,
+    trust: bool,
+) -> int:
+    """Measure the maps of the run in FOLDER again, with other masks or other measures.
+
+    Without --card only the measures that send no passes are made.
+    """
+    from foveal.models import load
+    from foveal.run import LEVELS, remeasure
+    from foveal.run.measuring import Yardstick
+    from foveal.run.plan import RANDOM, check_measures
+    from foveal.store import Run
+
+    kept = Run.open(folder)
+    models = [load(card, trust=trust) for card in cards]
+    chosen = names or LEVELS["quick" if not cards else level]  # type: ignore[index]
+    check_measures(chosen)
+    orders, drawn = RANDOM[level]  # type: ignore[index]
+    yardstick = Yardstick(
+        names=tuple(chosen),
+        random_orders=orders,
+        random_regions=drawn,
+        seed=int(kept.header.get("seed") or 0),  # type: ignore[call-overload]
+    )
+    remeasure(kept, yardstick, regions=regions, key=key, models=models)
+    return _write_report(kept, ("html", "json"), figures=True)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def report(folder: Path) -> int:
+    """Write the report of the run in FOLDER anew; needs neither the model nor torch."""
+    from foveal.store import Run
+
+    return _write_report(Run.open(folder), ("html", "json"), figures=True)
+
+
+def _run_file(path: Path, *, trusted: bool) -> int:
+    from foveal.run import read_plan
+
+    command = "foveal run PLAN" + (" --trust" if trusted else "")
+    return _run(read_plan(path), path.parent, trusted=trusted, command=command)
+
+
+def _run(plan: "Plan", base: Path, *, trusted: bool, command: str) -> int:
+    from foveal.run import estimate, open_job
+    from foveal.run import run as run_job
+
+    job = open_job(plan, base, trust=trusted)
+    click.echo(f"{plan.name}: {estimate(job)}")
+    with _progress(job) as on_image:
+        summary = run_job(job, command=command, on_image=on_image)
+    if summary.before:
+        click.echo(f"{summary.before} of {summary.images} images were done before")
+    _write_report(summary.run, plan.output.report, figures=plan.output.figures)
+    for name, why in summary.run.failures().items():
+        click.echo(f"failed: {name}: {why}", err=True)
+    return _SOME_FAILED if summary.failed else 0
+
+
+@contextmanager
+def _progress(job: "Job") -> Generator[Callable[[int, int], None]]:
+    """A bar on a terminal; a line for every image elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done, images: click.echo(f"explained {done} of {images}", err=True)
+        return
+    with click.progressbar(
+        length=len(job.entries), label="explaining", show_pos=True, file=sys.stderr
+    ) as bar:
+        yield lambda done, _: bar.update(done - bar.pos)
+
+
+def _write_report(run: "Run", kinds: tuple[str, ...], *, figures: bool) -> int:
+    from foveal.report import write_audit, write_figures, write_page
+
+    if figures:
+        write_figures(run)
+    if "json" in kinds:
+        click.echo(f"audit file: {write_audit(run)}")
+    if "html" in kinds:
+        click.echo(f"report: {write_page(run)}")
+    return _SOME_FAILED if run.failures() else 0
+
+
+def _pattern(name: str) -> str:
+    """A folder stands for the files in it."""
+    return str(Path(name) / "*") if Path(name).is_dir() else name
