@@ -146,10 +146,12 @@ def _print_model(model: "Model", found: "Description") -> None:
     click.echo(
         f"{card.name}: {card.task}, {card.activation} over {', '.join(card.classes) or 'a value'}"
     )
-    click.echo(f"input: {card.input.size[0]} x {card.input.size[1]} {card.input.color}, "
-               f"mean {_numbers(card.input.mean)}, std {_numbers(card.input.std)}")  # fmt: skip
-    click.echo(f"parameters: {found.parameters:,} ({found.parameter_bytes / _MEGABYTE:.1f} MB); "
-               f"activations of one image: {found.activation_bytes / _MEGABYTE:.1f} MB")  # fmt: skip
+    size = f"{card.input.size[0]} x {card.input.size[1]} {card.input.color}"
+    scale = f"mean {_numbers(card.input.mean)}, std {_numbers(card.input.std)}"
+    click.echo(f"input: {size}, {scale}")
+    weights = f"{found.parameters:,} ({found.parameter_bytes / _MEGABYTE:.1f} MB)"
+    activations = f"{found.activation_bytes / _MEGABYTE:.1f} MB"
+    click.echo(f"parameters: {weights}; activations of one image: {activations}")
     click.echo(f"gives: {', '.join(sorted(model.gives))}")
     for note in model.notes:
         click.echo(f"note: {note}")
@@ -184,9 +186,8 @@ def _print_prediction(model: "Model", path: Path) -> None:
 
     prepared, field = model.prepare(read(path))
     said = model.predict(model.tensor(prepared))
-    click.echo(
-        f"\non {path.name}: {said.label} (field of view {100 * field.mask.mean():.0f} % of the input)"
-    )
+    share = f"field of view {100 * field.mask.mean():.0f} % of the input"
+    click.echo(f"\non {path.name}: {said.label} ({share})")
     for name, value in said.values.items():
         click.echo(f"  {name}: {value:.4f}")
 
