@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import apply_windowing
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from pydicom.uid import (
     MPEG2MPML,
     ExplicitVRBigEndian,
@@ -493,8 +494,10 @@ def test_the_sop_class_says_the_modality_unless_the_user_does(tmp_path, attribut
 
 
 def test_old_slit_lamp_codes_are_known():
-    device = item(CodeValue="R-1021B", CodingSchemeDesignator="SRT", CodeMeaning="Slit lamp")
+    old = Code("A-2B201", "SRT", "Slit lamp biomicroscope")
+    device = code(old)
 
+    assert old == codes.CID4202.SlitLampBiomicroscope
     assert photograph_modality(item(AcquisitionDeviceTypeCodeSequence=[device])) == "slit-lamp"
 
 
@@ -599,6 +602,16 @@ REFUSED = [
     ),
     pytest.param(
         of_class("1.2.840.10008.5.1.4.1.1.2"), "holds CT Image Storage", id="another organ"
+    ),
+    pytest.param(
+        lambda dataset: setattr(dataset, "PhotometricInterpretation", "HSV"),
+        "holds HSV colours",
+        id="other colours",
+    ),
+    pytest.param(
+        lambda dataset: setattr(dataset, "PhotometricInterpretation", "PALETTE COLOR"),
+        "cannot be decoded",
+        id="a palette without entries",
     ),
     pytest.param(without("SOPClassUID"), "holds no SOP class", id="no SOP class"),
 ]

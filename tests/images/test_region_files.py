@@ -142,7 +142,7 @@ def test_a_folder_gives_the_regions_of_the_photograph(folder):
 
 
 def test_a_folder_of_several_photographs_asks_which(folder):
-    with pytest.raises(ImageError, match=r"masks of 4 photographs \(eye_1, eye_10, eye_1_2, ...\)"):
+    with pytest.raises(ImageError, match="masks of 4 photographs; pass image="):
         read_regions(folder)
 
 
@@ -207,9 +207,11 @@ def test_two_files_for_one_region_are_told_apart_by_nobody(tmp_path):
     pillow(MASK)(tmp_path / "eye_1_MA.png")
     pillow(MASK)(tmp_path / "eye_1_MA.tif")
 
-    with pytest.raises(ImageError, match="both masks of 'MA'; make the pattern narrower"):
+    with pytest.raises(
+        ImageError, match=r"eye_1_MA\.tif: is a second mask of 'MA'; make the pattern"
+    ):
         find_regions(f"{tmp_path}/{{stem}}_{{region}}.*", "eye_1")
-    with pytest.raises(ImageError, match="both masks of 'microaneurysms'; remove one"):
+    with pytest.raises(ImageError, match="is a second mask of 'microaneurysms'"):
         read_regions(tmp_path)
 
 

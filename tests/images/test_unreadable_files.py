@@ -52,6 +52,7 @@ FILES = [
     pytest.param(b"a" + "ü".encode() * 400, "is a text file", id="text cut within a letter"),
     pytest.param(b"%PDF-1.7", "is a PDF document", id="a document"),
     pytest.param(b"PK\x03\x04" + bytes(40), "is a ZIP archive", id="an archive"),
+    pytest.param(b"\x08\0\x05\0CS", "no kind known.*assume_dicom=True", id="bytes with zeros"),
     pytest.param(bytes(range(256)), "no kind known.*assume_dicom=True", id="unknown bytes"),
     pytest.param(huge_png(), "60000 x 60000.*raise max_pixels", id="a huge PNG header"),
     pytest.param(encoded("PNG")[:5000], "cannot be decoded.*damaged", id="half a PNG"),

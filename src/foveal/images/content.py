@@ -86,12 +86,15 @@ def _describe(start: bytes) -> str:
     for magic, words in _FOREIGN:
         if start.startswith(magic):
             return words
+    if _is_text(start):
+        return "a text file"
+    return "of no kind known here (DICOM without its preamble is read with assume_dicom=True)"
+
+
+def _is_text(start: bytes) -> bool:
     try:
         start.decode()
     except UnicodeDecodeError as error:
         # A character cut off by the end of what was read does not make it binary.
-        if error.start < len(start) - 3:
-            return (
-                "of no kind known here (DICOM without its preamble is read with assume_dicom=True)"
-            )
-    return "a text file"
+        return b"\0" not in start and error.start >= len(start) - 3
+    return b"\0" not in start

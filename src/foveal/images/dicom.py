@@ -44,6 +44,9 @@ _VOLUMES: Mapping[str, str] = {
     _OPHTHALMIC + "8": "OCT B-scan Volume Analysis",
 }
 
+_COLORS = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+"""Photometric interpretations that come out of the decoder, or of their palette, as RGB."""
+
 _DAMAGE = (
     *(OSError, EOFError, ValueError, RuntimeError, LookupError),
     *(AttributeError, TypeError, ArithmeticError, MemoryError, struct.error),
@@ -154,14 +157,17 @@ def _frame_index(dataset: Dataset, frame: int | None) -> int:
 def _stored(
     dataset: FileDataset, index: int, max_pixels: int
 ) -> Integer[np.ndarray, "row column *channel"]:
-    """One frame as it is stored; YBR comes out of the decoder as RGB."""
+    """One frame: stored grey levels or RGB; YBR comes out of the decoder as RGB."""
     rows, columns = (header.whole_number(dataset, key) for key in ("Rows", "Columns"))
     check_size(rows, columns, max_pixels)
     if "PixelData" not in dataset:
         raise ImageError("has no PixelData, so there is no picture in it; export it again")
     _check_decoder(dataset)
     try:
-        return pixel_array(dataset, index=index)
+        stored = pixel_array(dataset, index=index)
+        if dataset.PhotometricInterpretation == "PALETTE COLOR":
+            return apply_color_lut(stored, dataset)
+        return stored
     except _DAMAGE as error:
         raise ImageError(
             f"has pixels that cannot be decoded ({error}); it may be damaged, export it again"
@@ -193,8 +199,7 @@ def _pixels(
     if color in ("MONOCHROME1", "MONOCHROME2"):
         grey, windowing = grey_levels(stored, dataset, searched)
         return grey[np.newaxis], facts | windowing
-    full_scale = 2.0**bits - 1
-    if color == "PALETTE COLOR":
-        stored = apply_color_lut(stored, dataset)
-        full_scale = float(np.iinfo(stored.dtype).max)
+    if color not in _COLORS:
+        raise ImageError(f"holds {color} colours, which are not read; export it as RGB")
+    full_scale = float(np.iinfo(stored.dtype).max) if color == "PALETTE COLOR" else 2.0**bits - 1
     return display(Raster(samples=stored, full_scale=full_scale, facts=facts))

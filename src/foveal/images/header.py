@@ -6,6 +6,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 
 from foveal.core import FovealWarning, ImageError, Laterality, Modality
 
@@ -24,16 +25,22 @@ _SIDE_CODES: dict[tuple[str, str], Laterality] = {
 }
 """PS3.16 CID 244 Laterality, in SNOMED CT and in the older codes."""
 
-_SLIT_LAMPS = {("SCT", "397247004"), ("SRT", "R-1021B")}
+_SLIT_LAMPS = {("SCT", "397247004"), ("SRT", "A-2B201")}
 """PS3.16 CID 4202 Ophthalmic Photography Acquisition Device: slit lamp biomicroscope."""
 
 
 def places(dataset: Dataset, frame: int) -> Places:
     """The header, then the functional groups of a frame (counted from 0), its own before shared."""
-    own = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    groups = [*own[frame : frame + 1], *(dataset.get("SharedFunctionalGroupsSequence") or [])]
-    macros = (element.value for group in groups for element in group if element.VR == "SQ")
+    own = items(dataset, "PerFrameFunctionalGroupsSequence")[frame : frame + 1]
+    groups = [*own, *items(dataset, "SharedFunctionalGroupsSequence")]
+    macros = [items(group, element.keyword) for group in groups for element in group]
     return (dataset, *(item for macro in macros for item in macro))
+
+
+def items(place: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence; none when it is missing or no sequence."""
+    value = place.get(keyword)
+    return list(value) if isinstance(value, Sequence) else []
 
 
 def first(searched: Places, keyword: str) -> Any:
@@ -112,7 +119,7 @@ def eye(patient: str | None, side: Laterality) -> str | None:
 
 def photograph_modality(dataset: Dataset) -> Modality:
     """Ophthalmic Photography is of the fundus unless its device is a slit lamp."""
-    devices = dataset.get("AcquisitionDeviceTypeCodeSequence") or []
+    devices = items(dataset, "AcquisitionDeviceTypeCodeSequence")
     return "slit-lamp" if any(_code(device) in _SLIT_LAMPS for device in devices) else "fundus"
 
 
@@ -121,8 +128,9 @@ def _lateralities(searched: Places) -> Iterable[tuple[str, Laterality]]:
         value = first(searched, keyword)
         if isinstance(value, str) and value in _SIDES:
             yield keyword, _SIDES[value]
-    for region in first(searched, "AnatomicRegionSequence") or ():
-        for modifier in region.get("AnatomicRegionModifierSequence") or ():
+    regions = [region for place in searched for region in items(place, "AnatomicRegionSequence")]
+    for region in regions:
+        for modifier in items(region, "AnatomicRegionModifierSequence"):
             if _code(modifier) in _SIDE_CODES:
                 yield "AnatomicRegionModifierSequence", _SIDE_CODES[_code(modifier)]
 

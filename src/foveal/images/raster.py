@@ -122,7 +122,8 @@ def frame_index(frame: int | None, count: int, *, word: str) -> int:
     chosen = 1 if frame is None else frame
     if not 1 <= chosen <= count:
         raise ImageError(
-            f"holds {count} {word}{'s'[: count - 1]}, counted from 1, so there is no frame {frame}"
+            f"holds {count} {word}{'' if count == 1 else 's'}, counted from 1, "
+            f"so there is no frame {frame}"
         )
     return chosen - 1
 

@@ -49,12 +49,12 @@ def read_regions(
     regions: list[Region] = []
     for code, file in _files(str(path), image):
         with about(file):
-            masks = _masks(file, code, image, labels)
-        for found, mask in masks.items():
-            name, kind = region_name(found, names or {})
-            name = name if labels is None else found
-            regions.append(Region(name=name, mask=mask, kind=kind, source=str(file)))
-    _check_unique(regions)
+            for found, mask in _masks(file, code, image, labels).items():
+                name, kind = region_name(found, names or {})
+                name = name if labels is None else found
+                if any(region.name == name for region in regions):
+                    raise ImageError(f"is a second mask of {name!r}; read one at a time")
+                regions.append(Region(name=name, mask=mask, kind=kind, source=str(file)))
     return regions
 
 
@@ -80,10 +80,10 @@ def find_regions(pattern: str, stem: str) -> dict[str, Path]:
         if match is None:
             continue
         if match["region"] in found:
-            raise ImageError(
-                f"{file} and {found[match['region']]} are both masks of {match['region']!r}; "
-                "make the pattern narrower"
-            )
+            with about(file):
+                raise ImageError(
+                    f"is a second mask of {match['region']!r}; make the pattern narrower"
+                )
         found[match["region"]] = file
     return found
 
@@ -113,7 +113,8 @@ def _files(path: str, image: Image | None) -> list[tuple[str, Path]]:
         file = Path(path.replace("{stem}", stem or ""))
         files = _folder(file, stem) if file.is_dir() else [(_code(file, stem)[1], file)]
     if not files:
-        raise ImageError(f"{path}: there is no mask file; check the pattern and the folder")
+        with about(Path(path)):
+            raise ImageError("there is no mask file of this photograph; check the name and folder")
     return files
 
 
@@ -123,23 +124,13 @@ def _folder(folder: Path, stem: str | None) -> list[tuple[str, Path]]:
     found = [(*_code(file, stem), file) for file in files]
     if stem is not None:
         return [(code, file) for photograph, code, file in found if photograph in ("", stem)]
-    photographs = sorted({photograph for photograph, _, _ in found})
-    if len(photographs) > 1:
-        raise ImageError(
-            f"{folder}: holds masks of {len(photographs)} photographs "
-            f"({', '.join(photographs[:3])}, ...); pass image= to read those of one"
-        )
-    return [(code, file) for _, code, file in found]
-
-
-def _check_unique(regions: list[Region]) -> None:
-    sources = {}
-    for region in regions:
-        if sources.setdefault(region.name, region.source) != region.source:
+    count = len({photograph for photograph, _, _ in found})
+    if count > 1:
+        with about(folder):
             raise ImageError(
-                f"{region.source} and {sources[region.name]} are both masks of {region.name!r}; "
-                "remove one, or read them one by one"
+                f"holds masks of {count} photographs; pass image= to read those of one"
             )
+    return [(code, file) for _, code, file in found]
 
 
 def _code(file: Path, stem: str | None) -> tuple[str, str]:
