@@ -1,0 +1,75 @@
+"""Measures of a finished run made again, without the originals."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from foveal.core import ModelError, PlanError, StoreError
+from foveal.models import load
+from foveal.run import LEVELS, open_job, read_plan, remeasure, run
+from foveal.run.measuring import Yardstick
+from foveal.store import Run
+
+pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
+
+QUICK = Yardstick(names=LEVELS["quick"])
+
+
+@pytest.fixture
+def finished(cohort_folder) -> Run:
+    return run(open_job(read_plan(cohort_folder / "plan.toml"), cohort_folder, trust=True)).run
+
+
+def values(run: Run) -> dict[tuple[object, ...], object]:
+    return {
+        (c.id, e.key, e.attribution.target, m.score.name, m.region): (m.score.value, m.score.reason)
+        for c in run.cases() for v in c.views for e in v.explained for m in e.scores
+    }  # fmt: skip
+
+
+def test_measuring_again_gives_the_same_numbers(finished, cohort_folder):
+    before = values(finished)
+    remeasure(finished, QUICK)
+    assert values(finished) == before
+    model = load(cohort_folder / "model.toml", trust=True)
+    same = Yardstick(names=LEVELS["standard"], random_orders=2, random_regions=3, seed=3)
+    remeasure(finished, same, models=[model])
+    again = values(finished)
+    assert set(again) == set(before)
+    for key, (value, reason) in before.items():
+        assert again[key][1] == reason
+        assert again[key][0] == pytest.approx(value, abs=1e-5)
+
+
+def test_masks_that_came_later_replace_the_regions(finished, cohort_folder):
+    (cohort_folder / "later").mkdir()
+    mask = np.zeros((64, 64), np.uint8)
+    mask[28:36, 28:36] = 255
+    PillowImage.fromarray(mask).save(cohort_folder / "later" / "Anna-Muster_R_OD.png")
+    remeasure(finished, QUICK, regions=str(cohort_folder / "later" / "{stem}_{region}.png"))
+    cases = [case for case in finished.cases() if case.failure is None]
+    assert sorted(len(case.regions) for case in cases) == [0, 0, 1]
+    (with_disc,) = [case for case in cases if case.regions]
+    (view,) = with_disc.views
+    assert view.regions[0].name == "optic disc"
+    regions = {m.region for m in view.explained[0].scores if m.score.name == "iou"}
+    assert regions == {"optic disc"}
+    assert {m.score.name for m in view.explained[0].scores} >= set(LEVELS["standard"])
+
+
+def test_masks_cannot_be_found_without_the_key_file(finished, cohort_folder):
+    (cohort_folder / "out.key.json").unlink()
+    with pytest.raises(StoreError, match="only the key file knows"):
+        remeasure(finished, QUICK, regions=str(cohort_folder / "masks" / "{stem}_{region}.png"))
+
+
+def test_measures_that_ask_the_model_need_it(finished, cohort_folder):
+    perturbing = Yardstick(names=("deletion_auc",))
+    with pytest.raises(PlanError, match="give its card"):
+        remeasure(finished, perturbing)
+    other = replace(load(cohort_folder / "model.toml", trust=True), fingerprint="another")
+    with pytest.raises(ModelError, match="not the model of this run"):
+        remeasure(finished, perturbing, models=[other])
+    assert len(list(finished.cases())) == 4
