@@ -197,6 +197,8 @@ CARDS = [
     pytest.param('"Mild"', '"No DR"', "two classes have the same name", id="classes"),
     pytest.param('classes = ["No DR", "Mild", "Severe"]', "", "needs classes", id="no classes"),
     pytest.param('name = "tiny"', 'name = "tiny', "no valid TOML", id="TOML"),
+    pytest.param('step = "resize"', 'step = "resise"', "prepare under .* 'resise'", id="step"),
+    pytest.param('aspect = "stretch"', 'aspekt = "pad"', "prepare under .* 'aspekt'", id="setting"),
 ]  # fmt: skip
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.core import FovealWarning, ImageError, ModelError
+from foveal.core import FovealWarning, Image, ImageError, ModelError
 from foveal.images import read
 from foveal.models.borrow import borrowed
 from foveal.models.card import Card, beside
@@ -52,6 +53,7 @@ def load(
     model = Model(card=table, module=module, fingerprint=mark, notes=notes)
     with borrowed(module):
         model = tried(model)
+        _try_preparation(model)
         return checked_model(model, path) if run_check else model
 
 
@@ -129,6 +131,17 @@ def said_about(model: Model, image: Path) -> list[float]:
     except ImageError as problem:
         raise ModelError(f"the check of {model.card.name} cannot be run: {problem}") from problem
     return model.summary(model.output(model.tensor(prepared)))
+
+
+def _try_preparation(model: Model) -> None:
+    """Find out at loading, not at the first image, that a step is misspelt."""
+    rows, columns = np.mgrid[:64, :64]
+    disc = (rows - 32) ** 2 + (columns - 32) ** 2 < 28**2
+    pixels = np.where(disc, 0.4 + 0.005 * rows, 0.0).astype(np.float32)
+    try:
+        model.prepare(Image(pixels=np.stack([pixels] * 3)))
+    except (ValueError, TypeError) as problem:
+        raise ModelError(f"prepare under [input] of {model.card.name}: {problem}") from problem
 
 
 def _placed(module: nn.Module, device: str | torch.device | None) -> nn.Module:
