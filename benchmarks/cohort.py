@@ -1,4 +1,4 @@
-"""A run over many images: what each stage takes, and that memory does not grow with their number."""
+"""A run over many images: what each stage takes, and whether memory grows with their number."""
 
 import subprocess
 import sys
