@@ -55,6 +55,7 @@ BURDENS: Mapping[int, Burden] = MappingProxyType(
 
 
 def draw_lesions(site: Site, grade: int) -> tuple[Lesion, ...]:
+    """The lesions of an eye of this grade; a proliferative one has those of grade 2 or 3, too."""
     if grade < 4:
         return tuple(_draw(site, BURDENS[grade]))
     random = site.random

@@ -30,6 +30,11 @@ SOFT_EXUDATE: Colour = (0.98, 0.88, 0.66)
 REFLEX: Colour = (1.0, 0.86, 0.70)
 POOLED_BLOOD: Colour = (0.38, 0.06, 0.03)
 
+# Textures of one seed: each has a lattice of its own.
+MOTTLING = ((0.11, 8.0), (0.06, 3.0), (0.03, 0.9), (0.03, 0.25))
+"""Amount and grid in degrees of the pigment's octaves, textures 0 to 3."""
+CHOROIDAL_BLOOD, CHOROIDAL_PATCHES, LESION_BORDERS, DISC_BORDER, FIBRES = 4, 7, 9, 10, 20
+
 # Optical densities: what one unit takes away from red, green and blue.
 MELANIN: Colour = (0.45, 0.75, 1.0)
 CHOROID: Colour = (0.05, 0.35, 0.75)
@@ -52,6 +57,7 @@ class Retina:
     disc: Mask
     cup: Mask
     vessels: Mask
+    """Between the walls of arteries and veins."""
 
 
 def paint_retina(spec: FundusSpec, view: View) -> Retina:
@@ -61,7 +67,7 @@ def paint_retina(spec: FundusSpec, view: View) -> Retina:
         ground=_disc(_ground(spec, view), spec, view, from_disc, from_cup),
         passes=passes,
         adds=adds,
-        grain=_noise(spec.ground, view, 9, 0.22),
+        grain=_noise(spec.ground, view, LESION_BORDERS, 0.22),
         disc=from_disc <= 1,
         cup=from_cup <= 1,
         vessels=vessels,
@@ -88,12 +94,12 @@ def _ground(spec: FundusSpec, view: View) -> Picture:
     ground, (row, column) = spec.ground, view.offsets
     from_fovea = np.hypot(row, column)
     lutea = np.exp(-((from_fovea / 2.4) ** 2)) + 0.55 * np.exp(-((from_fovea / 6.5) ** 2))
-    octaves = enumerate(((0.11, 8.0), (0.06, 3.0), (0.03, 0.9), (0.03, 0.25)))
+    octaves = enumerate(MOTTLING)
     mottling = sum(amount * _noise(ground, view, layer, step) for layer, (amount, step) in octaves)
     ribbons = ground.tessellation * _choroidal_vessels(ground, view, from_fovea)
     melanin = 0.35 + 0.75 * ground.pigment + mottling + 0.55 * ground.macula * lutea
     melanin = melanin + 0.35 * ground.tessellation - 0.75 * ribbons
-    choroid = 0.85 + 0.16 * _noise(ground, view, 4, 6.0) + 0.15 * ribbons
+    choroid = 0.85 + 0.16 * _noise(ground, view, CHOROIDAL_BLOOD, 6.0) + 0.15 * ribbons
     picture = _planes(SCLERA) * _through(MELANIN, melanin) * _through(CHOROID, choroid)
     picture = _cover(picture, REFLEX, ground.fibres * _fibres(ground, spec.disc, view))
     foveal_reflex = np.exp(-(((row - 0.06) / 0.16) ** 2 + (column / 0.22) ** 2))
@@ -103,7 +109,7 @@ def _ground(spec: FundusSpec, view: View) -> Picture:
 def _choroidal_vessels(ground: Ground, view: View, from_fovea: Plane) -> Plane:
     """Pale ribbons, seen in patches and not behind the macula."""
     ribbons, _ = vessel_layers(view, ground.choroid)
-    shown = np.clip(0.55 + 0.5 * _noise(ground, view, 7, 11.0), 0, 1)
+    shown = np.clip(0.55 + 0.5 * _noise(ground, view, CHOROIDAL_PATCHES, 11.0), 0, 1)
     shown = shown * (1 - np.exp(-((from_fovea / 9.0) ** 2)))
     return gaussian_filter(ribbons, 0.14 * view.pixels_per_degree) * shown
 
@@ -113,7 +119,7 @@ def _fibres(ground: Ground, disc: Disc, view: View) -> Plane:
     row, column = view.offsets
     down, across = row - disc.row, column - disc.column
     number = fibre_number(row, column, disc)
-    random = np.random.default_rng([ground.seed, 20])
+    random = np.random.default_rng([ground.seed, FIBRES])
     streaks, bundles = (
         np.interp(number, np.linspace(-2 * np.pi, 2 * np.pi, count), random.standard_normal(count))
         for count in (500, 60)
@@ -127,7 +133,7 @@ def _disc_places(spec: FundusSpec, view: View) -> tuple[Plane, Plane]:
     """Distances from the middle of the disc and of the cup: 1 on their borders."""
     disc, (row, column) = spec.disc, view.offsets
     down, across = (row - disc.row) / disc.aspect, column - disc.column
-    wavy = 0.02 * _noise(spec.ground, view, 10, 1.6)
+    wavy = 0.02 * _noise(spec.ground, view, DISC_BORDER, 1.6)
     from_cup = np.hypot(down, across + 0.12 * disc.radius) / (disc.radius * disc.cup_ratio)
     return np.hypot(down, across) / disc.radius + wavy, from_cup
 

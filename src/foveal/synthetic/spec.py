@@ -149,7 +149,7 @@ class Device:
     haze: tuple[float, float, float]
     """Colour of stray light."""
     blur_deg: float
-    """Standard deviation of the optics' blur."""
+    """Standard deviation of the optics' blur on the retina."""
     chroma_blur_deg: float
     """The same for colour, which compression keeps at a coarser grid."""
     noise: float
@@ -163,6 +163,7 @@ class Exposure:
     gaze: Point
     """Place on the retina in the middle of the field."""
     brightness: float
+    """Multiplies the signal."""
     light: Point
     """Where the light is brightest, in field radii from the middle."""
     fall_off: float
