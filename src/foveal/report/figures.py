@@ -1,0 +1,154 @@
+"""Small multiples of one case: the original, then each map over it with its scale beside it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Unpack
+from urllib.parse import quote
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from foveal.core import StoreError
+from foveal.report.drawing import Drawing, DrawingKeywords, small_picture
+from foveal.report.panels import INK, Slot, draw_map, draw_original
+from foveal.report.words import title
+from foveal.store import Case, Explained, Run, View
+
+_SIDE = 800
+"""Larger side of a panel's picture in pixels."""
+_COLUMNS = 4
+_WIDTH, _GAP, _HEADING, _ABOVE, _BELOW = 3.2, 0.25, 0.55, 0.45, 1.05
+"""In inches: of a picture, between panels, and the room for words above and below."""
+
+
+def case_figure(
+    case: Case,
+    *,
+    model: str | None = None,
+    target: str | None = None,
+    methods: Sequence[str] | None = None,
+    **drawing: Unpack[DrawingKeywords],
+) -> Figure:
+    """The original with field and regions, then each map over the original pixels.
+
+    Every map has a scale of its own, written below it in raw units: colours of two maps are not to
+    be compared. A map that has a reason instead of values is the plain picture with that reason.
+
+    Args:
+        case: With a picture; from a run, or in memory.
+        model: One model's maps; all by default.
+        target: One target's maps, by its words; all by default.
+        methods: Maps with these names in the run; all by default.
+        **drawing: Those of `Drawing`: `signed`, `scaling`, `colormap`, `alpha`, `by_value`,
+            `contours`.
+
+    Raises:
+        ValueError: A case without a picture; a model, target or method that the case does not
+            have; an unknown colour map; an opacity outside [0, 1].
+    """
+    chosen = list(_chosen(case, model, target, methods))
+    picture = small_picture(case, _SIDE)
+    how = Drawing(**drawing)
+    original, *slots = _slots(1 + len(chosen), picture.shape[0] / picture.shape[1])
+    _write_heading(original, case)
+    draw_original(original, case, picture)
+    for slot, (view, explained) in zip(slots, chosen, strict=True):
+        draw_map(slot, case, picture, view, explained, how)
+    return original.figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG or SVG, by the ending; the same figure gives the same bytes.
+
+    Raises:
+        ValueError: Another ending.
+        StoreError: It cannot be written.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise ValueError(f"a figure is saved as .png or .svg, not as {path.suffix or 'nothing'}")
+    metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+    try:
+        with mpl.rc_context({"svg.hashsalt": "foveal", "svg.fonttype": "path"}):
+            figure.savefig(path, format=kind, dpi=150, metadata=metadata, facecolor="white")
+    except OSError as problem:
+        raise StoreError(
+            f"cannot write the figure {path.name}: {problem.strerror or problem}"
+        ) from problem
+
+
+def write_figures(run: Run, **drawing: Unpack[DrawingKeywords]) -> list[Path]:
+    """One PNG for each case of a run that was explained, in its folder `figures`.
+
+    Raises:
+        StoreError: A damaged shard, or a folder that cannot be written.
+        ValueError: A setting of `Drawing` that is out of range.
+    """
+    folder = run.folder / "figures"
+    written = []
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as problem:
+        raise StoreError(
+            f"cannot make the folder for figures: {problem.strerror or problem}"
+        ) from problem
+    for case in run.cases():
+        if case.failure is None:
+            written.append(folder / f"{file_stem(case.id)}.png")
+            save_figure(case_figure(case, **drawing), written[-1])
+    return written
+
+
+def file_stem(name: str) -> str:
+    """An image's name as the name of a file; a name that is kept may hold slashes."""
+    return quote(name, safe=" ").replace(".", "%2E") if "/" in name else quote(name, safe=" .")
+
+
+def _chosen(
+    case: Case, model: str | None, target: str | None, methods: Sequence[str] | None
+) -> Iterator[tuple[View, Explained]]:
+    maps = [(view, explained) for view in case.views for explained in view.explained]
+    _check_known("model", [model], {view.model for view in case.views})
+    _check_known("target", [target], {e.attribution.target for _, e in maps})
+    _check_known("method", methods or [None], {e.key for _, e in maps})
+    for view, explained in maps:
+        if (
+            model in (None, view.model)
+            and target in (None, explained.attribution.target)
+            and (methods is None or explained.key in methods)
+        ):
+            yield view, explained
+
+
+def _check_known(what: str, asked: Sequence[str | None], known: set[str]) -> None:
+    for name in asked:
+        if name is not None and name not in known:
+            raise ValueError(
+                f"the case has no {what} {name!r}; it has {', '.join(sorted(known)) or 'none'}"
+            )
+
+
+def _slots(count: int, shape: float) -> list[Slot]:
+    """Places in rows of four on one figure, with room for the words above and below each."""
+    columns = min(_COLUMNS, count)
+    rows = -(-count // columns)
+    height = _WIDTH * shape
+    across, down = _WIDTH + _GAP, _ABOVE + height + _BELOW
+    figure = Figure(figsize=(columns * across + _GAP, _HEADING + rows * down))
+    return [
+        Slot(
+            figure=figure,
+            left=_GAP + number % columns * across,
+            top=_HEADING + number // columns * down + _ABOVE,
+            width=_WIDTH,
+            height=height,
+        )
+        for number in range(count)
+    ]
+
+
+def _write_heading(first: Slot, case: Case) -> None:
+    name = case.id if case.eye is None else f"{case.id}  ·  {case.eye}"
+    said = "; ".join(f"{view.model}: {view.prediction.label}" for view in case.views)
+    first.write(f"{name}  ·  {title(case)}", 0.12 - first.top, size=11, colour=INK)
+    first.write(said, 0.36 - first.top, size=9, colour=INK)

@@ -1,0 +1,136 @@
+"""The report's words: what a reader sees instead of codes, keys and bare floats."""
+
+from collections.abc import Mapping
+from math import floor, isfinite, log10
+
+from foveal.core import REASONS, Attribution, Direction, Laterality, Modality
+from foveal.store import Case
+
+SIDES: Mapping[Laterality, str] = {
+    "right": "right eye (OD)",
+    "left": "left eye (OS)",
+    "both": "both eyes (OU)",
+    "unknown": "side unknown",
+}
+PICTURES: Mapping[Modality, str] = {
+    "fundus": "Fundus photograph",
+    "oct": "OCT section",
+    "slit-lamp": "Slit-lamp photograph",
+    "unknown": "Image",
+}
+DIRECTIONS: Mapping[Direction, str] = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "context": "neither way is better by itself",
+}
+ALL_LESIONS = "all lesions"
+"""What a run calls the region that joins the lesions of an image."""
+_METHODS = {
+    "gradcam": "Grad-CAM",
+    "gradcam++": "Grad-CAM++",
+    "xgradcam": "XGrad-CAM",
+    "hirescam": "HiResCAM",
+    "layercam": "LayerCAM",
+    "saliency": "Saliency",
+    "smoothgrad": "SmoothGrad",
+    "integratedgradients": "Integrated gradients",
+    "occlusion": "Occlusion",
+}
+_ACRONYMS = {"iou": "IoU", "auc": "AUC", "roi": "ROI", "fov": "field of view"}
+_MINUS, _THIN = "−", "\u202f"
+"""A true minus sign, and a space that keeps a number in one line."""
+
+
+def method_name(method: str) -> str:
+    """As the paper writes it."""
+    return _METHODS.get(method, method)
+
+
+def map_name(key: str, attribution: Attribution) -> str:
+    """The method as the paper writes it, and the plan's own name for it where that differs."""
+    stem, _, layer = key.partition("@")
+    name = method_name(attribution.method)
+    own = name if stem == attribution.method else f"{stem} ({name})"
+    return f"{own} at {layer}" if layer else own
+
+
+def target_in_words(target: str) -> str:
+    """`Severe (predicted)` instead of `predicted: Severe`, for the middle of a sentence."""
+    chosen, colon, name = target.partition(": ")
+    words = f"{name} (predicted)" if colon and chosen == "predicted" else target
+    return words.replace(">=", "≥")
+
+
+def measure_name(name: str) -> str:
+    """The measure with spaces, and acronyms as people write them."""
+    words = " ".join(_ACRONYMS.get(word, word) for word in name.split("_"))
+    return words[0].upper() + words[1:]
+
+
+def region_in_words(region: str | None) -> str:
+    """What a number was measured on."""
+    return region or "whole field"
+
+
+def no_map(attribution: Attribution) -> str:
+    """Why there is no map to draw."""
+    if attribution.reason == "empty_mask":
+        return "no pixel is predicted as this class, so there is nothing to explain"
+    if attribution.reason is not None:
+        return REASONS.get(attribution.reason, attribution.reason)
+    return "the map has no positive value: nothing in the image raises the score"
+
+
+def title(case: Case) -> str:
+    """The image in one line: what it is and of which eye."""
+    return f"{PICTURES[case.modality]}, {SIDES[case.laterality]}"
+
+
+def number(value: float) -> str:
+    """Three significant digits, in plain or scientific notation, with a true minus sign."""
+    if value == 0:
+        return "0"
+    power = floor(log10(abs(float(f"{value:.2e}"))))
+    if -4 <= power < 6:
+        digits = max(0, 2 - power)
+        text = f"{value:,.{digits}f}".replace(",", _THIN)
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+    else:
+        text = (
+            f"{value / 10.0**power:.2f}".rstrip("0").rstrip(".")
+            + f"{_THIN}×{_THIN}10{_raised(power)}"
+        )
+    return text.replace("-", _MINUS)
+
+
+def percent(share: float) -> str:
+    """A share in percent, whole numbers; small ones and near-certain ones stay visible."""
+    if 0 < share < 0.005:
+        return f"<{_THIN}1{_THIN}%"
+    if 0.995 < share < 1:
+        return f">{_THIN}99{_THIN}%"
+    return f"{100 * share:.0f}{_THIN}%"
+
+
+def range_in_words(low: float | None, high: float | None) -> str:
+    """Which values can occur; `None` is no bound."""
+    bounded = [bound is not None and isfinite(bound) for bound in (low, high)]
+    if all(bounded):
+        return f"{number(low or 0)} to {number(high or 0)}"
+    if bounded[0]:
+        return f"{number(low or 0)} or more"
+    return f"{number(high or 0)} or less" if bounded[1] else "any number"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 eye`, `2 eyes`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}".replace(",", _THIN)
+
+
+def listed(items: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def _raised(power: int) -> str:
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
