@@ -1,14 +1,16 @@
 """What people read: figures, a page and an audit file, made from the store alone."""
-
 from foveal.report.colour import Scale, evidence, overlay, scale_of
 from foveal.report.figures import case_figure, save_figure, write_figures
+from foveal.report.page import case_html, write_page
 
 __all__ = [
     "Scale",
     "case_figure",
+    "case_html",
     "evidence",
     "overlay",
     "save_figure",
     "scale_of",
     "write_figures",
+    "write_page",
 ]

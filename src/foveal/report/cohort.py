@@ -1,0 +1,181 @@
+"""All images together: how many, what was predicted, and each measure's numbers with its chance."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, median
+from typing import NamedTuple
+
+from foveal.core import REASONS, Direction, Score
+from foveal.report.words import ALL_LESIONS
+from foveal.store import Case, View
+
+_PREDICTED = "predicted"
+
+
+class Place(NamedTuple):
+    """What numbers are taken together: one measure of one method's maps, on one region."""
+
+    model: str
+    target: str
+    key: str
+    measure: str
+    region: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Numbers taken together.
+
+    There are no intervals: these need to know which eyes belong to one patient, and which
+    comparisons were planned.
+    """
+
+    place: Place
+    direction: Direction
+    valid: int
+    missing: Mapping[str, int]
+    """How many numbers are missing, by reason code."""
+    mean: float | None
+    median: float | None
+    chance: float | None
+    """Mean chance level of the numbers that have one."""
+    better: int
+    """Numbers better than their own chance level."""
+    compared: int
+    """Numbers that have a chance level and a direction."""
+
+
+class Cohort:
+    """Counts what a run's cases hold, one case at a time; keeps numbers, never pixels."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.maps = 0
+        self.without_map: Counter[str] = Counter()
+        """Maps with a reason instead of values, by reason code."""
+        self.failures: dict[str, str] = {}
+        """Images that could not be explained, and why."""
+        self.patients: set[str] = set()
+        self.eyes: set[str] = set()
+        self.predictions: dict[str, Counter[str]] = {}
+        """How often each model said what."""
+        self.passes: dict[str, Counter[str]] = {}
+        """Maps, and the forward and backward passes made for them alone, by the maps' name."""
+        self._numbers: dict[Place, _Numbers] = {}
+        self._headline: dict[Place, _Numbers] = {}
+
+    @property
+    def explained(self) -> int:
+        """Images that did not fail."""
+        return self.images - len(self.failures)
+
+    def add(self, case: Case) -> None:
+        """Count one case."""
+        self.images += 1
+        self.patients.update(name for name in (case.patient,) if name is not None)
+        self.eyes.update(name for name in (case.eye,) if name is not None)
+        if case.failure is not None:
+            self.failures[case.id] = case.failure
+        for view in case.views:
+            self.predictions.setdefault(view.model, Counter())[view.prediction.label] += 1
+            self._add_view(view)
+
+    def pools(self) -> list[Pool]:
+        """Every measure on every region, in the order in which they were met."""
+        return [numbers.pool(place) for place, numbers in self._numbers.items()]
+
+    def headline(self) -> list[Pool]:
+        """Every measure once a method: without a region, or on the lesions.
+
+        An image counts with all its lesions together; without lesions, with the regions it has.
+        The region of a headline is therefore `None`.
+        """
+        return [numbers.pool(place) for place, numbers in self._headline.items()]
+
+    def _add_view(self, view: View) -> None:
+        chosen = _headline_regions(view)
+        for explained in view.explained:
+            made = explained.attribution
+            self.maps += 1
+            if made.reason is not None:
+                self.without_map[made.reason] += 1
+            passes = {name: int(made.cost.get(name, 0)) for name in ("forward", "backward")}
+            self.passes.setdefault(explained.key, Counter()).update(maps=1, **passes)
+            for measured in explained.scores:
+                place = Place(
+                    view.model,
+                    pooled_target(made.target),
+                    explained.key,
+                    measured.score.name,
+                    measured.region,
+                )
+                self._numbers.setdefault(place, _Numbers(measured.score.direction)).add(
+                    measured.score
+                )
+                if measured.region is None or measured.region in chosen:
+                    whole = place._replace(region=None)
+                    self._headline.setdefault(whole, _Numbers(measured.score.direction)).add(
+                        measured.score
+                    )
+
+
+@dataclass
+class _Numbers:
+    direction: Direction
+    values: list[float] = field(default_factory=list)
+    chances: list[float] = field(default_factory=list)
+    missing: Counter[str] = field(default_factory=Counter)
+    better: int = 0
+    compared: int = 0
+
+    def add(self, score: Score) -> None:
+        if score.value is None:
+            self.missing[score.reason or ""] += 1
+            return
+        self.values.append(score.value)
+        if score.chance is None:
+            return
+        self.chances.append(score.chance)
+        if self.direction != "context":
+            self.compared += 1
+            self.better += beats_chance(score)
+
+    def pool(self, place: Place) -> Pool:
+        return Pool(
+            place=place,
+            direction=self.direction,
+            valid=len(self.values),
+            missing=dict(sorted(self.missing.items())),
+            mean=fmean(self.values) if self.values else None,
+            median=median(self.values) if self.values else None,
+            chance=fmean(self.chances) if self.chances else None,
+            better=self.better,
+            compared=self.compared,
+        )
+
+
+def beats_chance(score: Score) -> bool:
+    """Whether a number lies on the good side of its chance level; equal is not better."""
+    if score.value is None or score.chance is None:
+        return False
+    gain = score.value - score.chance
+    return gain > 0 if score.direction == "higher" else gain < 0
+
+
+def pooled_target(target: str) -> str:
+    """`predicted: Severe` and `predicted: Mild` answer one question: why this prediction?"""
+    return _PREDICTED if target.startswith(f"{_PREDICTED}: ") else target
+
+
+def missing_in_words(missing: Mapping[str, int]) -> str:
+    """How many numbers are missing, and why."""
+    return "; ".join(f"{count}: {REASONS.get(code, code)}" for code, count in missing.items())
+
+
+def _headline_regions(view: View) -> Sequence[str]:
+    measured = {m.region for explained in view.explained for m in explained.scores}
+    if ALL_LESIONS in measured:
+        return (ALL_LESIONS,)
+    lesions = [region.name for region in view.regions if region.kind == "lesion"]
+    return lesions or [region.name for region in view.regions if region.kind != "field"]

@@ -1,0 +1,199 @@
+"""One HTML file that needs no other: for reading, printing and filing."""
+
+import json
+import os
+from base64 import b64encode
+from bisect import bisect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from foveal.core import StoreError
+from foveal.report.cohort import Cohort, beats_chance, missing_in_words
+from foveal.report.history import history
+from foveal.report.inline import svg_path
+from foveal.report.limits import LIMITS
+from foveal.report.sheets import anchor, case_sheet
+from foveal.report.summary import check_in_words, map_names, summary
+from foveal.report.words import (
+    DIRECTIONS,
+    counted,
+    measure_name,
+    number,
+    range_in_words,
+    target_in_words,
+)
+from foveal.store import Case, Run
+
+MAX_CASES = 60
+"""Images that a page shows one by one."""
+
+
+def write_page(run: Run, *, max_cases: int = MAX_CASES) -> Path:
+    """Write `report.html` into the run's folder: one file that works offline and prints.
+
+    The first `max_cases` explained images in the order of their names are shown one by one; the
+    tables count all. Cases are read one at a time, and the page is there whole or not at all. The
+    same run gives the same bytes.
+
+    Raises:
+        StoreError: A damaged shard, or a folder that cannot be written.
+        ValueError: A negative number of cases.
+    """
+    if max_cases < 0:
+        raise ValueError(f"max_cases must be 0 or more, but is {max_cases}")
+    path = run.folder / "report.html"
+    hidden = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        # Beside the run, since the cases hold photographs of patients.
+        with TemporaryFile(dir=run.folder) as spool:
+            cohort, sections = _read(run, _Sections(spool, max_cases))
+            with hidden.open("w", encoding="utf-8", newline="\n") as page:
+                page.writelines(_page(run, cohort, sections))
+        hidden.replace(path)
+    except OSError as problem:
+        raise StoreError(f"cannot write the report: {problem.strerror or problem}") from problem
+    finally:
+        hidden.unlink(missing_ok=True)
+    return path
+
+
+def case_html(case: Case) -> str:
+    """One case as a piece of HTML with its own style, for notebooks.
+
+    A failed case is its reason.
+
+    Raises:
+        ValueError: A case without a picture.
+    """
+    template = _environment().get_template("fragment.html")
+    sheet = None if case.failure is not None else case_sheet(case)
+    return template.render(case=sheet, failed=case, **_inline())
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class _Section:
+    """Where the section of one case lies in the spool."""
+
+    name: str
+    start: int
+    length: int
+
+    @property
+    def anchor(self) -> str:
+        return anchor(self.name)
+
+
+class _Sections:
+    """The sections of the cases whose names come first, on disk until the page is written."""
+
+    def __init__(self, spool: IO[bytes], limit: int) -> None:
+        self._spool = spool
+        self._limit = limit
+        self.places: list[_Section] = []
+
+    def wants(self, name: str) -> bool:
+        full = len(self.places) >= self._limit
+        return not full or (self._limit > 0 and name < self.places[-1].name)
+
+    def add(self, name: str, text: str) -> None:
+        start = self._spool.seek(0, os.SEEK_END)
+        place = _Section(name=name, start=start, length=self._spool.write(text.encode()))
+        self.places.insert(bisect(self.places, place), place)
+        del self.places[self._limit :]
+
+    def __iter__(self) -> Iterator[str]:
+        for place in self.places:
+            self._spool.seek(place.start)
+            yield self._spool.read(place.length).decode()
+
+
+def _read(run: Run, sections: _Sections) -> tuple[Cohort, _Sections]:
+    """Read every case once: count it, and set its section where the page will show it."""
+    cohort = Cohort()
+    template = _environment().get_template("case.html")
+    for case in run.cases():
+        cohort.add(case)
+        if case.failure is None and sections.wants(case.id):
+            sections.add(case.id, template.render(case=case_sheet(case)))
+        del case  # the next one is read before this name is set again
+    return cohort, sections
+
+
+def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
+    told = history(run)
+    unfinished = int(str(run.header.get("shards", 0))) - len(run.numbers())
+    return (
+        _environment()
+        .get_template("report.html")
+        .generate(
+            header=run.header,
+            summary=summary(run.header, cohort, told, max(0, unfinished)),
+            cohort=cohort,
+            history=told,
+            limits=LIMITS,
+            names=map_names(run.header),
+            shown=sections.places,
+            sections=sections,
+            **_inline(),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("foveal.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "beats_chance": beats_chance,
+        "check_in_words": check_in_words,
+        "counted": counted,
+        "direction": DIRECTIONS.__getitem__,
+        "grouped": lambda count: f"{count:,}".replace(",", "\u202f"),
+        "measure_name": measure_name,
+        "missing_in_words": missing_in_words,
+        "number": number,
+        "numbers": lambda values: ", ".join(map(number, values)),
+        "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+        "range_in_words": lambda bounds: range_in_words(*bounds),
+        "settings_in_words": _settings_in_words,
+        "svg_path": lambda line: svg_path([line]),
+        "target_in_words": target_in_words,
+    }
+    return made
+
+
+@cache
+def _inline() -> Mapping[str, str]:
+    """Style and script, and the script's hash: the page forbids every other one."""
+    files = Path(__file__).with_name("templates")
+    script = (files / "script.js").read_text(encoding="utf-8")
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    style = (files / "style.css").read_text(encoding="utf-8")
+    return {"style": style, "script": script, "script_hash": f"sha256-{digest}"}
+
+
+def _settings_in_words(settings: Mapping[str, object]) -> str:
+    said = [f"{name.replace('_', ' ')} {_plain(value)}" for name, value in settings.items()]
+    return ", ".join(said) or "none"
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "by default"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " × ".join(map(str, value)) or "none"
+    return str(value)

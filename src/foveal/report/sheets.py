@@ -1,0 +1,171 @@
+"""One case as the page shows it: pictures as text, numbers as words, and nothing else of it.
+
+A sheet does not hold its case, so that a long run is never in memory at once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from foveal.report.carry import way_of
+from foveal.report.curves import CurvePlot, curve_plots
+from foveal.report.pictures import MapSheet, PictureSheet, map_grid, map_sheet, picture_sheet
+from foveal.report.tables import ScoreTable, score_table
+from foveal.report.words import counted, listed, map_name, number, percent, title
+from foveal.store import Case, Explained, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One output of the model."""
+
+    name: str
+    value: float
+    predicted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetSheet:
+    """All maps that answer one question."""
+
+    target: str
+    maps: tuple[MapSheet, ...]
+    scores: ScoreTable
+    curves: tuple[CurvePlot, ...]
+    notes: tuple[str, ...]
+    """What belongs to some of the maps, each said once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSheet:
+    """What one model said, and why."""
+
+    model: str
+    label: str
+    outputs: str
+    """What the outputs are."""
+    bars: tuple[Bar, ...]
+    shares: bool
+    """Whether all outputs lie in [0, 1] and can be drawn as bars."""
+    steps: tuple[str, ...]
+    losses: tuple[str, ...]
+    targets: tuple[TargetSheet, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseSheet:
+    """One image as the page shows it."""
+
+    anchor: str
+    name: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    picture: PictureSheet
+    views: tuple[ViewSheet, ...]
+
+
+def case_sheet(case: Case) -> CaseSheet:
+    """The sheet of one case.
+
+    Raises:
+        ValueError: A case that failed: it has no picture.
+        StoreError: A stored step that is damaged or needs a package that is not there.
+    """
+    picture = picture_sheet(case)
+    return CaseSheet(
+        anchor=anchor(case.id),
+        name=case.id,
+        title=title(case),
+        facts=tuple(_facts(case)),
+        picture=picture,
+        views=tuple(_view_sheet(case, view, picture) for view in case.views),
+    )
+
+
+def anchor(name: str) -> str:
+    """What links to a case: the same wherever it is shown, and without its name."""
+    return f"case-{sha256(name.encode()).hexdigest()[:10]}"
+
+
+def _facts(case: Case) -> Iterator[tuple[str, str]]:
+    for term, text in (("Patient", case.patient), ("Eye", case.eye), ("Visit", case.visit)):
+        if text is not None:
+            yield term, text
+    for label, text in case.labels.items():
+        yield label.replace("_", " ").capitalize(), text
+    if case.grid is not None:
+        yield "Original", f"{case.grid[0]} rows × {case.grid[1]} columns"
+    spacing = [f"{number(1000 * side)} µm" for side in case.spacing_mm or ()]
+    yield "Pixel spacing", " × ".join(spacing) or "not known"
+    if case.sha256 is not None:
+        yield "SHA-256 of the file", f"{case.sha256[:16]}…"
+
+
+def _view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
+    values = view.prediction.values
+    way = way_of(case, view, map_grid(picture))
+    anatomy = [region.name for region in view.regions if region.kind == "anatomy"]
+    targets = []
+    for target in dict.fromkeys(e.attribution.target for e in view.explained):
+        maps = [e for e in view.explained if e.attribution.target == target]
+        targets.append(
+            TargetSheet(
+                target=target,
+                maps=tuple(map_sheet(case, view, e, way, picture) for e in maps),
+                scores=score_table(maps, anatomy),
+                curves=tuple(curve_plots(maps)),
+                notes=tuple(_notes(maps)),
+            )
+        )
+    return ViewSheet(
+        model=view.model,
+        label=view.prediction.label,
+        outputs=_outputs(view),
+        bars=tuple(
+            Bar(name=name, value=value, predicted=name == view.prediction.label)
+            for name, value in values.items()
+        ),
+        shares=view.prediction.unit is None and all(0 <= v <= 1 for v in values.values()),
+        steps=tuple(_step(step) for step in view.steps),
+        losses=tuple(_losses(view)),
+        targets=tuple(targets),
+    )
+
+
+def _outputs(view: View) -> str:
+    if view.prediction.unit is not None:
+        return f"Value in {view.prediction.unit}"
+    return "Output" if view.prediction.index is None else "Probability"
+
+
+def _notes(maps: Sequence[Explained]) -> Iterator[str]:
+    """Each note once, with the maps it belongs to where these are not all."""
+    for note in dict.fromkeys(note for e in maps for note in e.attribution.notes):
+        owners = [map_name(e.key, e.attribution) for e in maps if note in e.attribution.notes]
+        yield note if len(owners) == len(maps) else f"{listed(owners)}: {note}"
+
+
+def _losses(view: View) -> Iterator[str]:
+    for loss in view.losses:
+        if loss.lesions_lost or (loss.area_kept is not None and loss.area_kept < 1):
+            kept = "" if loss.area_kept is None else f", {percent(loss.area_kept)} of its area kept"
+            found = counted(loss.lesions, "area")
+            yield f"{loss.region}: {loss.lesions_lost} of {found} lost{kept}"
+
+
+def _step(numbers: Mapping[str, object]) -> str:
+    """A step by its name, its settings and its grids; the boxes stay in the store."""
+    settings = [
+        f"{name} {'yes' if value is True else 'no' if value is False else value}"
+        for name, value in numbers.items()
+        if not isinstance(value, Sequence) or (isinstance(value, str) and name != "step")
+    ]
+    grids = [f"{grid[0]} × {grid[1]}" for grid in _grids(numbers)]
+    return f"{numbers['step']} ({', '.join([' → '.join(grids), *settings])})"
+
+
+def _grids(numbers: Mapping[str, object]) -> Iterator[Sequence[object]]:
+    for name in ("source", "target"):
+        grid = numbers.get(name)
+        if isinstance(grid, Sequence) and len(grid) == 2:
+            yield grid

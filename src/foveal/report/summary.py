@@ -1,0 +1,205 @@
+"""What stands at the top of a report: the run in a few words, and how its maps did."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from foveal.report.cohort import Cohort, Pool
+from foveal.report.history import History
+from foveal.report.words import (
+    ALL_LESIONS,
+    DIRECTIONS,
+    counted,
+    listed,
+    measure_name,
+    method_name,
+    number,
+    region_in_words,
+    target_in_words,
+)
+
+Header = Mapping[str, Any]
+"""A run's `run.json`."""
+Terms = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How often the maps of one model and target did better than chance, measure by measure."""
+
+    title: str
+    measures: tuple[Mapping[str, str], ...]
+    rows: tuple["StandingRow", ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandingRow:
+    """One method's maps."""
+
+    method: str
+    pools: tuple[Pool | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """All numbers of one model and target."""
+
+    title: str
+    groups: tuple["PartGroup", ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartGroup:
+    """One measure: its regions, and on each the methods."""
+
+    name: str
+    direction: str
+    regions: tuple[tuple[str, tuple[Pool, ...]], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A run in words and tables."""
+
+    lead: str
+    facts: Terms
+    standings: tuple[Standing, ...]
+    parts: tuple[Part, ...]
+    provenance: Terms
+
+
+def summary(header: Header, cohort: Cohort, history: History, unfinished: int) -> Summary:
+    """The summary of a run.
+
+    Args:
+        header: The run's `run.json`.
+        cohort: All its cases.
+        history: Its log.
+        unfinished: Shards that are still to be done.
+    """
+    names = map_names(header)
+    return Summary(
+        lead=_lead(header, cohort),
+        facts=tuple(_facts(header, cohort, unfinished)),
+        standings=tuple(_standings(cohort.headline(), names)),
+        parts=tuple(_parts(cohort.pools())),
+        provenance=tuple(_provenance(header, history)),
+    )
+
+
+def map_names(header: Header) -> Mapping[str, str]:
+    """The methods of a run in words, by the names their maps have in the run."""
+    named = {}
+    for method in header["methods"]:
+        key, plain = method["key"], method_name(method["name"])
+        named[key] = plain if key == method["name"] else f"{key} ({plain})"
+    return named
+
+
+def check_in_words(check: str) -> str:
+    """What a model's check said, and what it means that there was none."""
+    if check != "no check":
+        return check
+    return "none: nothing shows that images are prepared as in training"
+
+
+def _lead(header: Header, cohort: Cohort) -> str:
+    named = [model["name"] for model in header["models"]]
+    models = f"The model{'s' if len(named) > 1 else ''} {listed(named)}"
+    methods = counted(len(header["methods"]), "method")
+    text = (
+        f"{models} read {counted(cohort.explained, 'image')}, and {methods} drew "
+        f"{counted(cohort.maps, 'map')} of what the answers rest on."
+    )
+    failed = len(cohort.failures)
+    images = "One image" if failed == 1 else counted(failed, "image")
+    return f"{text} {images} could not be explained." if failed else text
+
+
+def _facts(header: Header, cohort: Cohort, unfinished: int) -> Iterator[tuple[str, str]]:
+    yield "Images", f"{cohort.explained} of {cohort.images} explained"
+    if unfinished:
+        yield "Not finished", f"{counted(unfinished, 'part')} of the run still to be done"
+    eyes = [counted(len(cohort.eyes), "eye")] if cohort.eyes else []
+    patients = [counted(len(cohort.patients), "patient")] if cohort.patients else []
+    yield "Eyes and patients", " of ".join(eyes + patients) or "not stated"
+    for model in header["models"]:
+        classes = f", {counted(len(model['classes']), 'class', 'classes')}" * bool(model["classes"])
+        yield "Model", f"{model['name']}: {model['task']}{classes}"
+        yield "Check at loading", check_in_words(model["check"])
+    for model, said in cohort.predictions.items():
+        term = "Predicted" if len(cohort.predictions) == 1 else f"Predicted by {model}"
+        yield term, ", ".join(f"{label} {count}" for label, count in sorted(said.items()))
+    targets = dict.fromkeys(pool.place.target for pool in cohort.pools())
+    if targets:
+        yield "Explained", ", ".join(map(target_in_words, targets))
+    yield "Methods", ", ".join(map_names(header).values())
+    if cohort.without_map:
+        yield "Maps with nothing to show", str(cohort.without_map.total())
+
+
+def _standings(pools: Sequence[Pool], names: Mapping[str, str]) -> Iterator[Standing]:
+    for (model, target), own in _by_question(pools).items():
+        measures = list(dict.fromkeys(pool.place.measure for pool in own))
+        keys = list(dict.fromkeys(pool.place.key for pool in own))
+        found = {(pool.place.key, pool.place.measure): pool for pool in own}
+        yield Standing(
+            title=_title(model, target),
+            measures=tuple({"name": measure} for measure in measures),
+            rows=tuple(
+                StandingRow(
+                    method=names.get(key, key),
+                    pools=tuple(found.get((key, measure)) for measure in measures),
+                )
+                for key in keys
+            ),
+        )
+
+
+def _parts(pools: Sequence[Pool]) -> Iterator[Part]:
+    for (model, target), own in _by_question(pools).items():
+        measures = dict.fromkeys(pool.place.measure for pool in own)
+        groups = [_group(m, [p for p in own if p.place.measure == m]) for m in measures]
+        yield Part(title=_title(model, target), groups=tuple(groups))
+
+
+def _group(measure: str, pools: Sequence[Pool]) -> PartGroup:
+    met = dict.fromkeys(pool.place.region for pool in pools)
+    regions = sorted(met, key=lambda region: region == ALL_LESIONS)
+    return PartGroup(
+        name=measure_name(measure),
+        direction=DIRECTIONS[pools[0].direction],
+        regions=tuple(
+            (region_in_words(region), tuple(p for p in pools if p.place.region == region))
+            for region in regions
+        ),
+    )
+
+
+def _by_question(pools: Sequence[Pool]) -> dict[tuple[str, str], list[Pool]]:
+    """Pools by model and target: numbers of different questions are never taken together."""
+    found: dict[tuple[str, str], list[Pool]] = {}
+    for pool in pools:
+        found.setdefault((pool.place.model, pool.place.target), []).append(pool)
+    return found
+
+
+def _title(model: str, target: str) -> str:
+    what = "the predicted class" if target == "predicted" else target
+    return f"{model}, maps for {target_in_words(what)}"
+
+
+def _provenance(header: Header, history: History) -> Iterator[tuple[str, str]]:
+    for term, key in (("Level", "level"), ("Seed", "seed"), ("Threads", "threads")):
+        if header.get(key) is not None:
+            yield term, str(header[key])
+    kept = header.get("identity") == "keep"
+    yield "Names", "kept as they are" if kept else "pseudonyms; their key is kept apart"
+    yield "Versions", ", ".join(f"{name} {text}" for name, text in header["versions"].items())
+    for machine in history.machines:
+        facts = [f"{name} {_plain(value)}" for name, value in machine.items()]
+        yield "Machine", ", ".join(facts)
+
+
+def _plain(value: object) -> str:
+    return number(value) if isinstance(value, float) else str(value)
