@@ -1,4 +1,6 @@
 """What people read: figures, a page and an audit file, made from the store alone."""
+
+from foveal.report.audit import schema, write_audit
 from foveal.report.colour import Scale, evidence, overlay, scale_of
 from foveal.report.figures import case_figure, save_figure, write_figures
 from foveal.report.page import case_html, write_page
@@ -11,6 +13,8 @@ __all__ = [
     "overlay",
     "save_figure",
     "scale_of",
+    "schema",
+    "write_audit",
     "write_figures",
     "write_page",
 ]

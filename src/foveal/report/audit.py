@@ -1,0 +1,206 @@
+"""The report for machines: everything the page tells, as JSON with a schema, without pixels."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from foveal.core import REASONS, StoreError
+from foveal.report.carry import way_of
+from foveal.report.cohort import Cohort, Pool, beats_chance
+from foveal.report.colour import scale_of
+from foveal.report.describe import description
+from foveal.report.history import History, history
+from foveal.report.limits import LIMITS
+from foveal.store import Case, Explained, Measured, Run, View
+
+SCHEMA = "foveal-report"
+VERSION = 1
+
+
+def write_audit(run: Run) -> Path:
+    """Write `report.json` into the run's folder, case by case.
+
+    A number that is missing is null with its reason beside it; an infinite bound is null. Maps are
+    not repeated: each is named by its shard and its row there. The same run gives the same bytes.
+
+    Raises:
+        StoreError: A damaged shard, or a folder that cannot be written.
+    """
+    path = run.folder / "report.json"
+    hidden = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with hidden.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(_pieces(run))
+        hidden.replace(path)
+    except OSError as problem:
+        raise StoreError(f"cannot write the report: {problem.strerror or problem}") from problem
+    finally:
+        hidden.unlink(missing_ok=True)
+    return path
+
+
+def schema() -> Mapping[str, object]:
+    """The JSON schema of `report.json`, draft 2020-12."""
+    path = Path(__file__).with_name("schema") / f"report-{VERSION}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _pieces(run: Run) -> Iterator[str]:
+    """The file in pieces, so that no more than one case is in memory."""
+    cohort = Cohort()
+    head = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "run": run.header,
+        "limits": [{"title": limit.title, "text": limit.text} for limit in LIMITS],
+    }
+    yield _text(head).removesuffix("}") + ',\n"cases": ['
+    comma = "\n"
+    for number in run.numbers():
+        for case in run.cases_of(number):
+            cohort.add(case)
+            yield comma + _text(_case(case, number))
+            comma = ",\n"
+            del case  # the next one is read before this name is set again
+    tail = {"cohort": _cohort(cohort), "log": _log(history(run))}
+    yield "\n],\n" + _text(tail).removeprefix("{") + "\n"
+
+
+def _case(case: Case, shard: int) -> dict[str, object]:
+    return {
+        "image": case.id,
+        "failure": case.failure,
+        "patient": case.patient,
+        "eye": case.eye,
+        "visit": case.visit,
+        "laterality": case.laterality,
+        "modality": case.modality,
+        "grid": case.grid,
+        "spacing_mm": case.spacing_mm,
+        "sha256": case.sha256,
+        "facts": case.facts,
+        "labels": case.labels,
+        "regions": [{"name": region.name, "kind": region.kind} for region in case.regions],
+        "views": [_view(case, view, shard) for view in case.views],
+    }
+
+
+def _view(case: Case, view: View, shard: int) -> dict[str, object]:
+    said = view.prediction
+    return {
+        "model": view.model,
+        "steps": view.steps,
+        "prediction": {
+            "label": said.label,
+            "index": said.index,
+            "values": [{"name": name, "value": value} for name, value in said.values.items()],
+            "unit": said.unit,
+        },
+        "losses": [loss.__dict__ for loss in view.losses],
+        "maps": [_map(case, view, explained, shard) for explained in view.explained],
+    }
+
+
+def _map(case: Case, view: View, explained: Explained, shard: int) -> dict[str, object]:
+    made = explained.attribution
+    scale = scale_of(made)
+    way = way_of(case, view, view.field.shape)
+    return {
+        "key": explained.key,
+        "method": made.method,
+        "settings": made.settings,
+        "layer": made.layer,
+        "target": made.target,
+        "target_index": made.target_index,
+        "score": made.score,
+        "score_mode": made.score_mode,
+        "seed": made.seed,
+        "model_fingerprint": made.fingerprint,
+        "reason": made.reason,
+        "reason_text": REASONS.get(made.reason or ""),
+        "notes": made.notes,
+        "cost": made.cost,
+        "parts": made.parts,
+        "description": description(case, view, explained, scale, way),
+        "values": {"shard": shard, "table": "maps.parquet", "shape": made.map.shape},
+        "scores": [_score(measured) for measured in explained.scores],
+    }
+
+
+def _score(measured: Measured) -> dict[str, object]:
+    score = measured.score
+    known = score.value is not None and score.chance is not None and score.direction != "context"
+    return {
+        "measure": score.name,
+        "region": measured.region,
+        "value": score.value,
+        "reason": score.reason,
+        "reason_text": score.reason_text,
+        "direction": score.direction,
+        "range": score.range,
+        "chance": score.chance,
+        "ceiling": score.ceiling,
+        "better_than_chance": beats_chance(score) if known else None,
+        "null": score.null,
+        "params": score.params,
+        "parts": score.parts,
+    }
+
+
+def _cohort(cohort: Cohort) -> dict[str, object]:
+    return {
+        "images": cohort.images,
+        "explained": cohort.explained,
+        "patients": len(cohort.patients) or None,
+        "eyes": len(cohort.eyes) or None,
+        "maps": cohort.maps,
+        "maps_without_values": cohort.without_map,
+        "predictions": cohort.predictions,
+        "failures": cohort.failures,
+        "scores": [_pool(pool) for pool in cohort.pools()],
+    }
+
+
+def _pool(pool: Pool) -> dict[str, object]:
+    return {
+        **pool.place._asdict(),
+        "direction": pool.direction,
+        "valid": pool.valid,
+        "missing": pool.missing,
+        "mean": pool.mean,
+        "median": pool.median,
+        "mean_chance": pool.chance,
+        "better_than_chance": pool.better,
+        "compared_with_chance": pool.compared,
+    }
+
+
+def _log(told: History) -> dict[str, object]:
+    return {
+        "images": told.images,
+        "stage_seconds": told.stages,
+        "map_seconds": told.seconds,
+        "warnings": told.warnings,
+        "machines": told.machines,
+    }
+
+
+def _text(value: object) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: object) -> object:
+    """Plain JSON values; what is no number is null."""
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(part) for part in value]
+    return value
