@@ -14,11 +14,15 @@ from foveal.report.panels import INK, Slot, draw_map, draw_original
 from foveal.report.words import title
 from foveal.store import Case, Explained, Run, View
 
-_SIDE = 800
+_SIDE = 640
 """Larger side of a panel's picture in pixels."""
 _COLUMNS = 4
 _WIDTH, _GAP, _HEADING, _ABOVE, _BELOW = 3.2, 0.25, 0.55, 0.45, 1.05
 """In inches: of a picture, between panels, and the room for words above and below."""
+
+
+_FAST = {"png": {"pil_kwargs": {"compress_level": 4}}, "svg": {}}
+"""Photographs hardly shrink further, however long the compressor tries."""
 
 
 def case_figure(
@@ -70,7 +74,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
     try:
         with mpl.rc_context({"svg.hashsalt": "foveal", "svg.fonttype": "path"}):
-            figure.savefig(path, format=kind, dpi=150, metadata=metadata, facecolor="white")
+            figure.savefig(path, format=kind, dpi=150, metadata=metadata, **_FAST[kind])
     except OSError as problem:
         raise StoreError(
             f"cannot write the figure {path.name}: {problem.strerror or problem}"
@@ -134,7 +138,8 @@ def _slots(count: int, shape: float) -> list[Slot]:
     rows = -(-count // columns)
     height = _WIDTH * shape
     across, down = _WIDTH + _GAP, _ABOVE + height + _BELOW
-    figure = Figure(figsize=(columns * across + _GAP, _HEADING + rows * down))
+    size = columns * across + _GAP, _HEADING + rows * down
+    figure = Figure(figsize=size, facecolor="white")
     return [
         Slot(
             figure=figure,

@@ -122,8 +122,9 @@ def _draw_lines(panel: Axes, lines: Sequence[Line], style: Style, name: str) -> 
     curves = [Path(line[:, ::-1]) for line in lines]
     curve = Path.make_compound_path(*curves) if curves else Path(np.empty((0, 2)))
     dashes = (0, style.dashes) if style.dashes else "-"
-    panel.add_patch(PathPatch(curve, fill=False, edgecolor="black", linewidth=1.8, alpha=0.45))
-    panel.add_patch(
+    # As artists, not patches: these would look for the limits of each of a thousand lesions.
+    panel.add_artist(PathPatch(curve, fill=False, edgecolor="black", linewidth=1.8, alpha=0.45))
+    panel.add_artist(
         PathPatch(curve, fill=False, edgecolor=style.colour, linewidth=0.9, linestyle=dashes)
     )
     return Line2D([], [], color=style.colour, linewidth=1.2, linestyle=dashes, label=name)
@@ -197,6 +198,6 @@ def _draw_scale_bar(panel: Axes, case: Case, grid: Grid) -> None:
     rows, columns = grid
     end, bottom = 0.97 * columns, 0.96 * rows
     line = Rectangle((end - length, bottom), length, 0.012 * rows, color="white", linewidth=0)
-    panel.add_patch(line)
+    panel.add_artist(line)
     middle = end - length / 2, bottom - 0.01 * rows
     panel.text(*middle, text, color="white", fontsize=7, ha="center", va="bottom")
