@@ -30,18 +30,23 @@ for _command in (demo, run, explain, measure, report, methods, measures, inspect
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit code."""
-    warnings.showwarning = _show_warning
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = foveal.main(arguments, prog_name="foveal", standalone_mode=False)
     except click.ClickException as problem:
         problem.show()
-        sys.exit(_WRONG_USE)
+        return _WRONG_USE
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; what is done stays done, run the same again to go on", err=True)
-        sys.exit(_INTERRUPTED)
+        return _INTERRUPTED
     except Exception as problem:  # noqa: BLE001 (the last place that can still say something)
-        sys.exit(_explained(problem))
-    sys.exit(code if isinstance(code, int) else 0)
+        return _explained(problem)
+    return code if isinstance(code, int) else 0
 
 
 def _explained(problem: Exception) -> int:

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,7 @@ def _write_eye(eye: Eye, folder: Path, number: int) -> dict[str, object]:
 
 
 def _model_files() -> list[Path]:
-    """The card and everything that lies beside it."""
+    """The card, its weights and the image of its check."""
     card = grader_card()
-    return [path for path in card.parent.glob("grader*") if path.is_file()]
+    facts = tomllib.loads(card.read_text(encoding="utf-8"))
+    return [card, card.with_name(facts["weights"]), card.with_name(facts["check"]["image"])]

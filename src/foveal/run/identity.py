@@ -45,7 +45,8 @@ class Identity:
         return None if name is None else self._name("V", name)
 
     def clean(self, text: str, path: Path, name: str) -> str:
-        """A message without the image's path, file name or stem."""
+        """A message without the image's path, file name or stem, which stands beside it anyway."""
+        text = text.removeprefix(f"{path}: ")
         if self.keep:
             return text
         alias = self.image(name)

@@ -142,10 +142,10 @@ def measuring(seen: Look, target: TargetLike, yardstick: Yardstick) -> Measuring
 
 
 def with_all_lesions(regions: Sequence[Region]) -> tuple[Region, ...]:
-    """The expert's regions, and all lesions together where there are several types."""
+    """The expert's regions, and all lesions together, which can be compared between images."""
     own = tuple(region for region in regions if region.kind != "field")
     lesions = [region.mask for region in own if region.kind == "lesion"]
-    if len(lesions) < 2:
+    if not lesions:
         return own
     together = Region(name=ALL_LESIONS, mask=np.logical_or.reduce(lesions), kind="lesion")
     return (*own, together)
