@@ -346,6 +346,29 @@ def test_several_models_and_targets_are_kept_apart(make_case, make_view, make_ma
         assert words in document.text
 
 
+def test_answers_are_counted_in_the_order_of_the_classes(make_run, make_case, make_view):
+    said = [("Severe", 1), ("No DR", 0), ("Severe", 1)]
+    cases = [
+        make_case(f"I-{n}", views=(make_view(prediction=Prediction(label=label, index=index)),))
+        for n, (label, index) in enumerate(said)
+    ]
+    document, _ = page_of(make_run(cases))
+    assert "Predicted No DR 1, Severe 2" in document.text
+
+
+def test_a_map_is_named_by_method_plan_and_layer_in_the_tables_too(
+    make_run, make_case, make_view, make_map, make_score
+):
+    scores = [Measured(score=make_score(name="a_new_one", value=0.5, chance=0.25))]
+    one = make_map(key="deep@top", method="gradcam", scores=scores)
+    methods = [{**make_run().header["methods"][0], "key": "deep"}]
+    run = make_run([make_case(views=(make_view(explained=(one,)),))], methods=methods)
+    document, _ = page_of(run)
+    assert "Method A new one deep (Grad-CAM) at top 1 of 1" in document.text
+    assert "#measure-a_new_one" not in document.values("href"), "there is no such card"
+    assert "Methods deep (Grad-CAM)" in document.text
+
+
 def test_chance_levels_that_differ_stand_with_each_map(make_case, make_view, make_map, make_score):
     scores = [
         [Measured(score=make_score(name="masked_roi_drop", value=0.5, chance=c, ceiling=2 * c))]

@@ -11,6 +11,7 @@ from foveal.report.words import (
     number,
     percent,
     range_in_words,
+    share,
     target_in_words,
 )
 
@@ -48,6 +49,20 @@ PERCENTS = [
 @pytest.mark.parametrize(("share", "text"), PERCENTS)
 def test_a_share_is_never_rounded_to_none_or_all(share, text):
     assert percent(share) == text
+
+
+SHARES = [
+    (0.0, "0.000"),
+    (3e-9, "<\u202f0.001"),
+    (0.0625, "0.062"),
+    (0.99996, ">\u202f0.999"),
+    (1.0, "1.000"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), SHARES)
+def test_a_probability_is_never_rounded_to_never_or_always(value, text):
+    assert share(value) == text
 
 
 RANGES = [

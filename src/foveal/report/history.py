@@ -32,6 +32,8 @@ def history(run: Run) -> History:
     machines: list[Mapping[str, object]] = []
     images = 0
     for event in _events(run):
+        if event.get("machine") not in (None, *machines):
+            machines.append(event["machine"])
         match event.get("event"):
             case "shard":
                 stages.update(event["seconds"])
@@ -40,8 +42,6 @@ def history(run: Run) -> History:
                 seconds.setdefault(event["key"], []).append(event["seconds"])
             case "warning":
                 warnings[event["text"]] += 1
-            case "started" if event["machine"] not in machines:
-                machines.append(event["machine"])
     return History(
         stages=dict(stages),
         images=images,

@@ -6,7 +6,7 @@ from base64 import b64encode
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,13 +20,14 @@ from foveal.report.history import history
 from foveal.report.inline import svg_path
 from foveal.report.limits import LIMITS
 from foveal.report.sheets import anchor, case_sheet
-from foveal.report.summary import check_in_words, map_names, summary
+from foveal.report.summary import Header, check_in_words, map_label, summary
 from foveal.report.words import (
     DIRECTIONS,
     counted,
     measure_name,
     number,
     range_in_words,
+    share,
     target_in_words,
 )
 from foveal.store import Case, Run
@@ -127,8 +128,9 @@ def _read(run: Run, sections: _Sections) -> tuple[Cohort, _Sections]:
 
 
 def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
+    header: Header = run.header
     told = history(run)
-    unfinished = int(str(run.header.get("shards", 0))) - len(run.numbers())
+    unfinished = header.get("shards", 0) - len(run.numbers())
     return (
         _environment()
         .get_template("report.html")
@@ -138,7 +140,8 @@ def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
             cohort=cohort,
             history=told,
             limits=LIMITS,
-            names=map_names(run.header),
+            label=partial(map_label, header),
+            described=[measure["name"] for measure in header["measures"]],
             shown=sections.places,
             sections=sections,
             **_inline(),
@@ -168,6 +171,7 @@ def _environment() -> Environment:
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
         "range_in_words": lambda bounds: range_in_words(*bounds),
         "settings_in_words": _settings_in_words,
+        "share": share,
         "svg_path": lambda line: svg_path([line]),
         "target_in_words": target_in_words,
     }

@@ -28,7 +28,7 @@ class Standing:
     """How often the maps of one model and target did better than chance, measure by measure."""
 
     title: str
-    measures: tuple[Mapping[str, str], ...]
+    measures: tuple[str, ...]
     rows: tuple["StandingRow", ...]
 
 
@@ -77,23 +77,20 @@ def summary(header: Header, cohort: Cohort, history: History, unfinished: int) -
         history: Its log.
         unfinished: Shards that are still to be done.
     """
-    names = map_names(header)
     return Summary(
         lead=_lead(header, cohort),
         facts=tuple(_facts(header, cohort, unfinished)),
-        standings=tuple(_standings(cohort.headline(), names)),
+        standings=tuple(_standings(header, cohort.headline())),
         parts=tuple(_parts(cohort.pools())),
         provenance=tuple(_provenance(header, history)),
     )
 
 
-def map_names(header: Header) -> Mapping[str, str]:
-    """The methods of a run in words, by the names their maps have in the run."""
-    named = {}
-    for method in header["methods"]:
-        key, plain = method["key"], method_name(method["name"])
-        named[key] = plain if key == method["name"] else f"{key} ({plain})"
-    return named
+def map_label(header: Header, key: str) -> str:
+    """What a map's name in the run is in words: its method's, the plan's own for it, its layer."""
+    stem, _, layer = key.partition("@")
+    name = next((_method_label(m) for m in header["methods"] if m["key"] == stem), stem)
+    return f"{name} at {layer}" if layer else name
 
 
 def check_in_words(check: str) -> str:
@@ -129,26 +126,37 @@ def _facts(header: Header, cohort: Cohort, unfinished: int) -> Iterator[tuple[st
         yield "Check at loading", check_in_words(model["check"])
     for model, said in cohort.predictions.items():
         term = "Predicted" if len(cohort.predictions) == 1 else f"Predicted by {model}"
-        yield term, ", ".join(f"{label} {count}" for label, count in sorted(said.items()))
+        order = {name: place for place, name in enumerate(_classes(header, model))}
+        labels = sorted(said, key=lambda label: (order.get(label, len(order)), label))
+        yield term, ", ".join(f"{label} {said[label]}" for label in labels)
     targets = dict.fromkeys(pool.place.target for pool in cohort.pools())
     if targets:
         yield "Explained", ", ".join(map(target_in_words, targets))
-    yield "Methods", ", ".join(map_names(header).values())
+    yield "Methods", ", ".join(map(_method_label, header["methods"]))
     if cohort.without_map:
         yield "Maps with nothing to show", str(cohort.without_map.total())
 
 
-def _standings(pools: Sequence[Pool], names: Mapping[str, str]) -> Iterator[Standing]:
+def _method_label(method: Mapping[str, Any]) -> str:
+    plain = method_name(method["name"])
+    return plain if method["key"] == method["name"] else f"{method['key']} ({plain})"
+
+
+def _classes(header: Header, name: str) -> Sequence[str]:
+    return next((m["classes"] for m in header["models"] if m["name"] == name), ())
+
+
+def _standings(header: Header, pools: Sequence[Pool]) -> Iterator[Standing]:
     for (model, target), own in _by_question(pools).items():
         measures = list(dict.fromkeys(pool.place.measure for pool in own))
         keys = list(dict.fromkeys(pool.place.key for pool in own))
         found = {(pool.place.key, pool.place.measure): pool for pool in own}
         yield Standing(
             title=_title(model, target),
-            measures=tuple({"name": measure} for measure in measures),
+            measures=tuple(measures),
             rows=tuple(
                 StandingRow(
-                    method=names.get(key, key),
+                    method=map_label(header, key),
                     pools=tuple(found.get((key, measure)) for measure in measures),
                 )
                 for key in keys

@@ -112,6 +112,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}{_THIN}%"
 
 
+def share(value: float) -> str:
+    """A probability with three decimals; the smallest and the largest stay visible."""
+    if 0 < value < 0.0005:
+        return f"<{_THIN}0.001"
+    return f">{_THIN}0.999" if 0.9995 < value < 1 else f"{value:.3f}"
+
+
 def range_in_words(low: float | None, high: float | None) -> str:
     """Which values can occur; `None` is no bound."""
     bounded = [bound is not None and isfinite(bound) for bound in (low, high)]
