@@ -4,6 +4,8 @@ Written from its description for the published weights of the disc-and-cup and t
 a model card names `wnet:build` as its factory.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +33,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int, widths: list[int], classes: int) -> None:
         super().__init__()
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.first = Block(channels, widths[0], pool=False)
         self.down_path = nn.ModuleList(Block(a, b, pool=True) for a, b in pairs)
         self.up_path = nn.ModuleList(Up(b, a) for a, b in reversed(pairs))

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_a_real_segmenter_finds_the_disc_on_the_original_pixels(real_data, tmp_path, capsys):
+def test_a_real_segmenter_finds_the_disc_on_the_original_pixels(real_data, tmp_path):
     weights = real_data / "models" / "automorph-disc-cup" / "28" / "model_checkpoint.pth"
     photographs = real_data / "fundus-idrid-lesions"
     card = disc_and_cup.write_card(tmp_path, weights)
@@ -17,6 +17,4 @@ def test_a_real_segmenter_finds_the_disc_on_the_original_pixels(real_data, tmp_p
     assert median(photograph.dice for photograph in found) >= 0.9
     for name in ("disc rim", "cup"):
         hits = sum(photograph.on_disc[name] for photograph in found)
-        with capsys.disabled():
-            print(f"\nhottest point for {name} on the true disc: {hits} of {len(found)}")
         assert hits >= 18

@@ -1,0 +1,191 @@
+"""The clinical door: from files to maps, scores and figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Literal, get_args
+
+from foveal.core import Image, Region, Score
+from foveal.doors.result import Reading, Result
+from foveal.explainers.engine import MAX_BATCH, Progress
+from foveal.explainers.plan import Layers, MethodLike, named_explainers
+from foveal.images import carry_region, read
+from foveal.models import Model
+from foveal.models.targets import TargetLike
+from foveal.run.measuring import Yardstick, measuring
+from foveal.run.one_image import Question, look, losses_of
+from foveal.run.one_image import explain as explain_look
+from foveal.run.plan import LEVELS, RANDOM, Level, check_measures
+from foveal.store import Measured
+
+ImageLike = Image | str | PathLike[str]
+
+
+def explain(
+    model: Model,
+    image: ImageLike | Sequence[ImageLike],
+    methods: MethodLike | Sequence[MethodLike] | Mapping[str, MethodLike] = "gradcam",
+    *,
+    target: str | TargetLike = None,
+    layers: Layers = None,
+    seed: int = 0,
+    precision: Literal["float32", "bf16"] = "float32",
+    max_batch: int = MAX_BATCH,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Explain what a model says about one or more images.
+
+    Args:
+        model: From `foveal.load_model`.
+        image: From `foveal.read`, or the path of a file; or several.
+        methods: Names or explainers, one, several, or a mapping from names of your own. Numbers
+            for baselines and fills are in display units: 0 is black, 1 is white.
+        target: A name on the model's card, such as "Severe" or "grade>=2"; what the model
+            predicts by default. A class, a `foveal.Target` or a callable work as well.
+        layers: For methods that watch a layer; the card's by default, else one is chosen.
+        seed: Where a method draws by chance.
+        precision: `bf16` runs the model under bfloat16 autocast.
+        max_batch: Images in one pass at most.
+        out: Save a run with its report there; measuring later adds to it.
+        progress: Called with the probes done and planned of each method that sends probes.
+
+    Raises:
+        ImageError: A file that cannot be read, or an image without a field of view.
+        ModelError: The model cannot give what a method needs.
+        ValueError: A target, layer, method or setting that does not exist.
+        TypeError: Something else than a model or an image.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"model must come from foveal.load_model, but is {type(model).__name__}; for a bare "
+            "torch module and tensors use foveal.attribute"
+        )
+    named = "predicted" if target is None else target
+    wanted = model.target(named) if isinstance(named, str) else named
+    question = Question(
+        explainers=named_explainers(methods),
+        layers=layers,
+        seed=seed,
+        precision=precision,
+        max_batch=max_batch,
+        progress=progress,
+    )
+    readings = []
+    for one in _images(image):
+        seen = look(model, one)
+        answers = explain_look(seen, wanted, question)
+        readings.append(Reading(image=one, seen=seen, target=wanted, answers=answers))
+    result = Result(model, question, readings)
+    if out is not None:
+        result.save(out)
+    return result
+
+
+def measure(
+    result: Result,
+    *,
+    regions: Sequence[Region] | Sequence[Sequence[Region]] | None = None,
+    measures: Sequence[str] | None = None,
+    level: Level = "standard",
+    random_orders: int | None = None,
+    random_regions: int | None = None,
+    baseline: Literal["blur", "black", "field-mean"] = "blur",
+    seed: int = 0,
+    max_batch: int = MAX_BATCH,
+) -> list[Score]:
+    """Measure the maps of a result; the scores are returned and kept in it.
+
+    Args:
+        result: From `foveal.explain`.
+        regions: From `foveal.read_regions`, on the grid of the original image; of several images
+            one list each. Without them only measures that need no region are made.
+        measures: Names of `foveal measures`; the level's by default.
+        level: `quick` sends no passes, `standard` and `full` ask the model again.
+        random_orders: Random orders of patches behind the chance of the curves.
+        random_regions: Random regions behind the chance of the drops.
+        baseline: What takes the place of removed pixels.
+        seed: For everything drawn by chance.
+        max_batch: Images in one pass at most.
+
+    Raises:
+        ImageError: Regions of another size than their image.
+        ValueError: An unknown measure or level, or lists of regions that do not fit the images.
+    """
+    if level not in get_args(Level):
+        raise ValueError(f"level must be one of {', '.join(get_args(Level))}, but is {level!r}")
+    names = LEVELS[level] if measures is None else tuple(measures)
+    check_measures(names)
+    orders, drawn = RANDOM[level]
+    yardstick = Yardstick(
+        names=names,
+        random_orders=orders if random_orders is None else random_orders,
+        random_regions=drawn if random_regions is None else random_regions,
+        baseline=baseline,
+        seed=seed,
+        max_batch=max_batch,
+    )
+    made: list[Measured] = []
+    for reading, own in zip(result.readings, _per_image(regions, result), strict=True):
+        if own is not None:
+            _take_regions(reading, own)
+        made += _measure_reading(reading, yardstick)
+    if result.folder is not None:
+        result.save(result.folder)
+    return [measured.score for measured in made]
+
+
+def _measure_reading(reading: Reading, yardstick: Yardstick) -> list[Measured]:
+    by = measuring(reading.seen, reading.target, yardstick)
+    made: list[Measured] = []
+    for answer in reading.answers:
+        fresh = by.measure(answer.attribution)
+        before = reading.scores.get(answer.key, [])
+        kept = [m for m in before if m.score.name not in yardstick.names]
+        reading.scores[answer.key] = [*kept, *fresh]
+        made += fresh
+    return made
+
+
+def _take_regions(reading: Reading, regions: Sequence[Region]) -> None:
+    carried = [carry_region(region, reading.seen.image) for region in regions]
+    reading.regions = list(regions)
+    reading.seen = replace(
+        reading.seen, regions=tuple(c.region for c in carried), losses=losses_of(carried)
+    )
+
+
+def _per_image(
+    regions: Sequence[Region] | Sequence[Sequence[Region]] | None, result: Result
+) -> list[Sequence[Region] | None]:
+    """The regions of each image; `None` keeps those it has."""
+    count = len(result.readings)
+    if regions is None:
+        return [None] * count
+    if all(isinstance(region, Region) for region in regions):
+        lists: list[object] = [regions]
+    else:
+        lists = list(regions)
+    if len(lists) != count:
+        raise ValueError(
+            f"got regions for {len(lists)} image(s), but the result holds {count}; give a list of "
+            "regions for each image"
+        )
+    return lists  # type: ignore[return-value]
+
+
+def _images(image: ImageLike | Sequence[ImageLike]) -> list[Image]:
+    if not isinstance(image, Sequence) or isinstance(image, str):
+        return [_image(image)]
+    if not image:
+        raise ValueError("there is no image to explain: the list is empty")
+    return [_image(one) for one in image]
+
+
+def _image(image: object) -> Image:
+    if isinstance(image, Image):
+        return image
+    if isinstance(image, str | PathLike):
+        return read(image)
+    raise TypeError(f"image must come from foveal.read or be a path, but is {type(image).__name__}")

@@ -1,0 +1,149 @@
+"""What the clinical door returns: images, maps and scores, which can show and save themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from foveal.core import Attribution, Image, Region, Score
+from foveal.models import Model
+from foveal.models.targets import TargetLike
+from foveal.run.casework import case_of, view_of
+from foveal.run.identity import Identity
+from foveal.run.one_image import Answer, Look, Question
+from foveal.store import Case, Explained, Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(kw_only=True, eq=False)
+class Reading:
+    """One image of a result: as it was read, as the model saw it, and what came of it."""
+
+    image: Image
+    seen: Look
+    target: TargetLike
+    answers: list[Answer]
+    regions: list[Region] = field(default_factory=list)
+    """On the original grid, as they were last measured."""
+    scores: dict[str, list[Measured]] = field(default_factory=dict)
+    """By the map's name."""
+
+    @property
+    def name(self) -> str:
+        """What figures call the image: its file's name, which stays on this machine."""
+        return Path(self.image.source).name if self.image.source else "image"
+
+    def case(self, identity: Identity, *, name: str) -> Case:
+        """Everything about it, as a run keeps it."""
+        explained = [
+            Explained(
+                key=answer.key,
+                attribution=answer.attribution,
+                scores=tuple(self.scores.get(answer.key, [])),
+            )
+            for answer in self.answers
+        ]
+        view = view_of(self.seen, explained)
+        return case_of(self.image, self.regions, [view], identity, name=name)
+
+
+class Result:
+    """Images, their maps and their scores; measuring adds to it.
+
+    It lives in memory. `show` draws the maps on the original pixels, `rows` gives the scores as a
+    table, and `save` writes a run that the command line and the report can read.
+    """
+
+    def __init__(self, model: Model, question: Question, readings: Sequence[Reading]) -> None:
+        self.model = model
+        self.question = question
+        self.readings = list(readings)
+        self.folder: Path | None = None
+        """Where it was saved; measuring saves it again."""
+
+    @property
+    def images(self) -> list[Image]:
+        """As they were read."""
+        return [reading.image for reading in self.readings]
+
+    @property
+    def attributions(self) -> list[Attribution]:
+        """Raw signed maps on their native grids, image by image."""
+        return [answer.attribution for reading in self.readings for answer in reading.answers]
+
+    @property
+    def scores(self) -> list[Score]:
+        """All scores that were measured; `rows` says what each belongs to."""
+        return [measured.score for _, _, measured in self._measured()]
+
+    def rows(self) -> list[dict[str, object]]:
+        """The scores as a table, one row each; a missing value has its reason beside it."""
+        return [
+            {
+                "image": reading.name,
+                "method": answer.key,
+                "layer": answer.attribution.layer,
+                "target": answer.attribution.target,
+                "measure": measured.score.name,
+                "region": measured.region,
+                "value": measured.score.value,
+                "chance": measured.score.chance,
+                "ceiling": measured.score.ceiling,
+                "better": measured.score.direction,
+                "reason": measured.score.reason,
+            }
+            for reading, answer, measured in self._measured()
+        ]
+
+    def show(self, image: int = 0, **drawing: object) -> "Figure":
+        """The maps of one image on its original pixels, each with its scale.
+
+        Args:
+            image: Which of the images, counted from 0.
+            **drawing: As for `foveal.report.case_figure`: `methods`, `signed`, `alpha`,
+                `colormap`, `contours`.
+        """
+        from foveal.report import case_figure
+
+        return case_figure(self.case(image), **drawing)  # type: ignore[arg-type]
+
+    def case(self, image: int = 0) -> Case:
+        """One image with everything about it, under its file's name."""
+        reading = self.readings[image]
+        return reading.case(Identity(keep=True, secret=b""), name=reading.name)
+
+    def save(
+        self, folder: str | Path, *, identity: Literal["pseudonym", "keep"] = "pseudonym"
+    ) -> Path:
+        """Write a run with its report, as the command line does; gives the report's path.
+
+        Raises:
+            StoreError: The folder holds another run or other files, or cannot be written.
+        """
+        from foveal.doors.saving import save_result
+
+        self.folder = Path(folder)
+        return save_result(self, self.folder, identity=identity)
+
+    def _measured(self) -> list[tuple[Reading, Answer, Measured]]:
+        return [
+            (reading, answer, measured)
+            for reading in self.readings
+            for answer in reading.answers
+            for measured in reading.scores.get(answer.key, [])
+        ]
+
+    def _repr_html_(self) -> str:
+        from foveal.report import case_html
+
+        return "".join(case_html(self.case(number)) for number in range(len(self.readings)))
+
+    def __repr__(self) -> str:
+        methods = ", ".join(self.question.explainers)
+        count = len(self.readings)
+        return (
+            f"Result({count} image{'s' if count > 1 else ''}, {self.model.card.name}, {methods}, "
+            f"{len(self.scores)} scores)"
+        )

@@ -1,0 +1,64 @@
+"""A result in memory as a run on disk."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from foveal.doors.result import Result
+from foveal.report import write_audit, write_figures, write_page
+from foveal.run.header import facts, machine, mark
+from foveal.run.identity import open_identity, save_identity
+from foveal.run.one_image import settings_of
+from foveal.store import Run
+
+
+def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", "keep"]) -> Path:
+    """Write everything and its report; a run of the same images and methods is replaced.
+
+    Raises:
+        StoreError: The folder holds another run or other files, or cannot be written.
+    """
+    question = result.question
+    methods = [{"name": key, **settings_of(e)} for key, e in question.explainers.items()]
+    targets = sorted({a.target for a in result.attributions})
+    plan = {
+        "made with": "foveal.explain",
+        "targets": targets,
+        "methods": methods,
+        "seed": question.seed,
+        "precision": question.precision,
+        "max_batch": question.max_batch,
+    }
+    names = [image.source or f"image {number}" for number, image in enumerate(result.images)]
+    hashes = [image.sha256 for image in result.images]
+    header = {
+        "name": f"{result.model.card.name} on {len(names)} image{'s' if len(names) > 1 else ''}",
+        "fingerprint": mark([plan, hashes, result.model.fingerprint]),
+        "identity": identity,
+        "level": None,
+        "seed": question.seed,
+        "threads": torch.get_num_threads(),
+        "images": len(names),
+        "images_per_shard": len(names),
+        "shards": 1,
+        "plan": plan,
+        "command": "result.save(FOLDER)",
+        **facts(question.explainers, [result.model], measured_names(result)),
+    }
+    run = Run.create(folder, header)
+    key = folder.with_name(f"{folder.name}.key.json")
+    known = open_identity(key, keep=identity == "keep", new=not run.done(0))
+    cases = [r.case(known, name=n) for r, n in zip(result.readings, names, strict=True)]
+    run.write(0, cases, again=run.done(0))
+    run.write_header({**run.header, **header})
+    save_identity(known, key)
+    run.log("finished", machine=machine(), images=len(names), failed=0)
+    write_figures(run)
+    write_audit(run)
+    return write_page(run)
+
+
+def measured_names(result: Result) -> list[str]:
+    """The measures that were made, each once."""
+    return list(dict.fromkeys(score.name for score in result.scores))
