@@ -44,7 +44,7 @@ def test_everything_a_reader_needs_is_written_on_the_figure(make_case):
         "I-0  ·  P-1/right  ·  Fundus photograph, right eye (OD)",
         "grader: Severe",
         "Grad-CAM\nfor Severe (predicted)",
-        "up to the map's maximum; not",
+        "Raw values up to the map's maximum; a scale of its own.",
         "Layer features.top; one cell covers 10 × 10 pixels",
         "33\u202f% of the map is evidence against",
         "field of view",

@@ -181,7 +181,7 @@ def _draw_scale(slot: Slot, scale: Scale) -> None:
 def _small_print(case: Case, explained: Explained, scale: Scale, way: Way) -> str:
     made = explained.attribution
     end = "the map's maximum" if scale.scaling == "maximum" else "the map's 99.9th percentile"
-    lines = [f"Raw map value up to {end}; not comparable with other maps."]
+    lines = [f"Raw values up to {end}; a scale of its own."]
     if made.layer is not None:
         lines.append(f"Layer {made.layer}; {resolution(case, made, way)}.")
     against = share_against(made)
