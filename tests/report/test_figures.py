@@ -171,3 +171,10 @@ def test_a_run_gets_a_figure_for_each_explained_image(make_run, make_case):
     assert re.fullmatch(r"[\w%. $-]+\.png", written[1].name)
     assert all(path.exists() for path in written)
     assert len(list((run.folder / "figures").iterdir())) == 2
+
+
+def test_a_place_for_figures_that_is_taken_is_said(make_run):
+    run = make_run()
+    (run.folder / "figures").write_text("")
+    with pytest.raises(StoreError, match="cannot make the folder for figures"):
+        write_figures(run)

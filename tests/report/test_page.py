@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 
 from foveal.core import Prediction, Region, StoreError
 from foveal.report import case_html, write_page
-from foveal.store import Case, Measured, Run
+from foveal.store import Case, Loss, Measured, Run
 
 VOID = {"meta", "input", "br", "img", "link", "hr"}
 
@@ -332,6 +332,41 @@ def test_what_the_model_gave_is_named(make_case, make_view, prediction, words):
     assert words in document.text
 
 
+def test_settings_of_a_method_are_said_in_words(make_run):
+    settings = {"stride": None, "fuse": True, "window": [8, 9], "scale_layers": [], "fill": "blur"}
+    methods = [{**make_run().header["methods"][0], "settings": settings}]
+    document, _ = page_of(make_run(methods=methods))
+    assert (
+        "Settings stride by default, fuse yes, window 8 × 9, scale layers none, fill blur"
+        in document.text
+    )
+
+
+def test_a_note_is_said_once_with_the_maps_it_belongs_to(make_case, make_view, make_map):
+    maps = [
+        make_map(notes=("seen by all", "seen by two")),
+        make_map(key="layercam", notes=("seen by all", "seen by two")),
+        make_map(key="saliency", notes=("seen by all",)),
+    ]
+    document = Document(case_html(make_case(views=(make_view(explained=tuple(maps)),))))
+    assert document.text.count("seen by") == 2
+    assert "Grad-CAM and LayerCAM: seen by two" in document.text
+
+
+def test_what_is_not_known_of_an_image_is_left_out(make_case, make_view):
+    losses = Loss(region="drusen", lesions=2, lesions_lost=2, area_kept=None)
+    whole = Loss(region="scars", lesions=1, lesions_lost=0, area_kept=1.0)
+    bare = make_case(
+        patient=None, eye=None, sha256=None, labels={}, spacing_mm=None, regions=(),
+        views=(make_view(losses=(losses, whole), field=np.ones((20, 20), bool), explained=()),),
+    )  # fmt: skip
+    document = Document(case_html(bare))
+    assert "drusen: 2 of 2 areas lost " in document.text
+    for words in ("scars", "Patient", "Eye", "SHA-256", "Outlines", "Why"):
+        assert words not in document.text
+    assert "Pixel spacing not known" in document.text
+
+
 def test_several_models_and_targets_are_kept_apart(make_case, make_view, make_map, make_run):
     maps = make_map(), make_map(target="grade >= 2")
     views = make_view(explained=maps), make_view(model="other", explained=(make_map(),))
@@ -344,6 +379,12 @@ def test_several_models_and_targets_are_kept_apart(make_case, make_view, make_ma
         "Predicted by other Severe 1",
     ):
         assert words in document.text
+
+
+def test_a_check_that_was_made_is_told_as_it_was(make_run):
+    model = {**make_run().header["models"][0], "check": "passed, largest difference 2e-6"}
+    document, _ = page_of(make_run(models=[model]))
+    assert document.text.count("Check at loading passed, largest difference 2e-6") == 2
 
 
 def test_answers_are_counted_in_the_order_of_the_classes(make_run, make_case, make_view):

@@ -91,6 +91,7 @@ def _case(case: Case, shard: int) -> dict[str, object]:
 
 def _view(case: Case, view: View, shard: int) -> dict[str, object]:
     said = view.prediction
+    way = way_of(case, view, (view.field.shape[0], view.field.shape[1]))
     return {
         "model": view.model,
         "steps": view.steps,
@@ -101,14 +102,15 @@ def _view(case: Case, view: View, shard: int) -> dict[str, object]:
             "unit": said.unit,
         },
         "losses": [loss.__dict__ for loss in view.losses],
-        "maps": [_map(case, view, explained, shard) for explained in view.explained],
+        "maps": [
+            _map(e, shard, description(case, view, e, scale_of(e.attribution), way))
+            for e in view.explained
+        ],
     }
 
 
-def _map(case: Case, view: View, explained: Explained, shard: int) -> dict[str, object]:
+def _map(explained: Explained, shard: int, words: str) -> dict[str, object]:
     made = explained.attribution
-    scale = scale_of(made)
-    way = way_of(case, view, view.field.shape)
     return {
         "key": explained.key,
         "method": made.method,
@@ -125,7 +127,7 @@ def _map(case: Case, view: View, explained: Explained, shard: int) -> dict[str, 
         "notes": made.notes,
         "cost": made.cost,
         "parts": made.parts,
-        "description": description(case, view, explained, scale, way),
+        "description": words,
         "values": {"shard": shard, "table": "maps.parquet", "shape": made.map.shape},
         "scores": [_score(measured) for measured in explained.scores],
     }
