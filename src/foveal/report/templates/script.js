@@ -1,11 +1,11 @@
-for (const label of document.querySelectorAll(".fv-opacity")) {
-  const slider = label.querySelector("input"), said = label.querySelector("output");
+for (const control of document.querySelectorAll(".fv-opacity")) {
+  const slider = control.querySelector("input"), said = control.querySelector("output");
   const draw = () => {
-    label.closest(".fv-case").style.setProperty("--alpha", slider.value / 100);
+    control.closest(".fv-case").style.setProperty("--alpha", slider.value / 100);
     said.textContent = `${slider.value} %`;
   };
   slider.addEventListener("input", draw);
-  label.hidden = false;
+  control.hidden = false;
   draw();
 }
 addEventListener("beforeprint", () => {
