@@ -106,11 +106,13 @@ def test_images_patients_answers_and_passes_are_counted(make_case, make_view, ma
     cohort.add(make_case("I-1", eye="P-1/left"))
     empty = make_map(reason="zero_map", key="layercam", cost={"forward": 3})
     cohort.add(make_case("I-2", patient=None, eye=None, views=(make_view(explained=(empty,)),)))
+    against = make_map([[-1.0]])
+    cohort.add(make_case("I-3", views=(make_view(explained=(against,)),)))
     cohort.add(Case(id="I-9", failure="dark", patient="P-2"))
-    assert (cohort.images, cohort.explained, cohort.maps) == (4, 3, 3)
+    assert (cohort.images, cohort.explained, cohort.maps) == (5, 4, 4)
     assert cohort.failures == {"I-9": "dark"}
     assert (cohort.patients, cohort.eyes) == ({"P-1", "P-2"}, {"P-1/right", "P-1/left"})
-    assert cohort.predictions == {"grader": {"Severe": 3}}
-    assert cohort.without_map == {"zero_map": 1}
-    assert cohort.passes["gradcam"] == {"maps": 2, "forward": 4, "backward": 2}
+    assert cohort.predictions == {"grader": {"Severe": 4}}
+    assert cohort.without_map == {"zero_map": 2}
+    assert cohort.passes["gradcam"] == {"maps": 3, "forward": 6, "backward": 3}
     assert cohort.passes["layercam"] == {"maps": 1, "forward": 3, "backward": 0}

@@ -71,7 +71,7 @@ SHARES = [
     ),
     pytest.param(
         {"drusen": 0.001},
-        "; less than 1 % of the positive evidence in any outlined region.",
+        "; less than 1\u202f% of the positive evidence in any outlined region.",
         id="hardly any",
     ),
     pytest.param({}, "temporal quadrant.", id="not measured"),

@@ -321,7 +321,15 @@ PREDICTIONS = [
         id="regression",
     ),
     pytest.param(
-        Prediction(label="segmentation", values={"disc": 0.25}), "Output disc 0.25", id="masks"
+        Prediction(label="segmentation", values={"disc": 0.25}),
+        "grader says: a class for each pixel Outputs of grader for I-0 Class Mean probability "
+        "disc 0.250",
+        id="segmentation",
+    ),
+    pytest.param(
+        Prediction(label="drusen, scars", values={"drusen": 0.75, "scars": 1.0}),
+        "Class Output drusen 0.750 scars 1.000",
+        id="several labels",
     ),
 ]
 
@@ -395,6 +403,15 @@ def test_answers_are_counted_in_the_order_of_the_classes(make_run, make_case, ma
     ]
     document, _ = page_of(make_run(cases))
     assert "Predicted No DR 1, Severe 2" in document.text
+
+
+def test_answers_that_are_numbers_are_only_counted(make_run, make_case, make_view):
+    cases = [
+        make_case(f"I-{n}", views=(make_view(prediction=Prediction(label=f"{n} letters")),))
+        for n in range(8)
+    ]
+    document, _ = page_of(make_run(cases))
+    assert "Predicted 8 different answers" in document.text
 
 
 def test_a_map_is_named_by_method_plan_and_layer_in_the_tables_too(

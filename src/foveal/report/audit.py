@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from foveal.core import REASONS, StoreError
 from foveal.report.carry import way_of
 from foveal.report.cohort import Cohort, Pool, beats_chance
@@ -197,8 +195,6 @@ def _text(value: object) -> str:
 
 def _plain(value: object) -> object:
     """Plain JSON values; what is no number is null."""
-    if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

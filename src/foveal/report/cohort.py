@@ -7,6 +7,7 @@ from statistics import fmean, median
 from typing import NamedTuple
 
 from foveal.core import REASONS, Direction, Score
+from foveal.report.colour import scale_of
 from foveal.report.words import ALL_LESIONS
 from foveal.store import Case, View
 
@@ -53,7 +54,7 @@ class Cohort:
         self.images = 0
         self.maps = 0
         self.without_map: Counter[str] = Counter()
-        """Maps with a reason instead of values, by reason code."""
+        """Maps with nothing to draw, by reason code."""
         self.failures: dict[str, str] = {}
         """Images that could not be explained, and why."""
         self.patients: set[str] = set()
@@ -98,8 +99,8 @@ class Cohort:
         for explained in view.explained:
             made = explained.attribution
             self.maps += 1
-            if made.reason is not None:
-                self.without_map[made.reason] += 1
+            if scale_of(made) is None:
+                self.without_map[made.reason or "zero_map"] += 1
             passes = {name: int(made.cost.get(name, 0)) for name in ("forward", "backward")}
             self.passes.setdefault(explained.key, Counter()).update(maps=1, **passes)
             for measured in explained.scores:

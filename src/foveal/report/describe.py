@@ -70,7 +70,7 @@ def shares_in_regions(explained: Explained) -> list[str]:
     named = [f"{percent(found[region])} in {region}" for region in most if found[region] >= 0.005]
     if not found or named:
         return [f"of the positive evidence {listed(named)}"] if named else []
-    return ["less than 1 % of the positive evidence in any outlined region"]
+    return [f"less than {percent(0.01)} of the positive evidence in any outlined region"]
 
 
 def share_against(attribution: Attribution) -> float:
@@ -90,20 +90,6 @@ def resolution(case: Case, attribution: Attribution, way: Way) -> str:
     return f"{text} ({number(rows * row_mm)} × {number(columns * column_mm)} mm)"
 
 
-def _sideways(case: Case, *, rightwards: bool) -> str:
-    """In a fundus photograph of a right eye the nose is on the right, as the examiner sees it."""
-    if case.modality != "fundus" or case.laterality not in ("right", "left"):
-        return "right" if rightwards else "left"
-    return "nasal" if rightwards == (case.laterality == "right") else "temporal"
-
-
-def _box(view: View, way: Way) -> Float[np.ndarray, "corner 2"]:
-    """First and last corner of the box around the field, on the original."""
-    spans = [np.flatnonzero(view.field.any(axis=axis)) for axis in (1, 0)]
-    corners = np.array([[s[0] for s in spans], [s[-1] + 1 for s in spans]], dtype=np.float64)
-    return way.points(corners, way.prepared)
-
-
 def scale_bar(case: Case, columns: int) -> tuple[float, str] | None:
     """Length in the pixels of a picture so wide, and in words; `None` without a known spacing.
 
@@ -118,3 +104,17 @@ def scale_bar(case: Case, columns: int) -> tuple[float, str] | None:
     length = max(step * ten for step in (1, 2, 5) if step * ten <= room)
     text = f"{number(length)} mm" if length >= 1 else f"{number(1000 * length)} µm"
     return length / pixel_mm, text
+
+
+def _sideways(case: Case, *, rightwards: bool) -> str:
+    """In a fundus photograph of a right eye the nose is on the right, as the examiner sees it."""
+    if case.modality != "fundus" or case.laterality not in ("right", "left"):
+        return "right" if rightwards else "left"
+    return "nasal" if rightwards == (case.laterality == "right") else "temporal"
+
+
+def _box(view: View, way: Way) -> Float[np.ndarray, "corner 2"]:
+    """First and last corner of the box around the field, on the original."""
+    spans = [np.flatnonzero(view.field.any(axis=axis)) for axis in (1, 0)]
+    corners = np.array([[s[0] for s in spans], [s[-1] + 1 for s in spans]], dtype=np.float64)
+    return way.points(corners, way.prepared)

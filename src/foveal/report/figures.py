@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from foveal.core import StoreError
 from foveal.report.drawing import Drawing, DrawingKeywords, small_picture
 from foveal.report.panels import INK, Slot, draw_map, draw_original
-from foveal.report.words import title
+from foveal.report.words import answer_in_words, title
 from foveal.store import Case, Explained, Run, View
 
 _SIDE = 640
@@ -19,8 +19,6 @@ _SIDE = 640
 _COLUMNS = 4
 _WIDTH, _GAP, _HEADING, _ABOVE, _BELOW = 3.2, 0.25, 0.55, 0.45, 1.05
 """In inches: of a picture, between panels, and the room for words above and below."""
-
-
 _FAST = {"png": {"pil_kwargs": {"compress_level": 4}}, "svg": {}}
 """Photographs hardly shrink further, however long the compressor tries."""
 
@@ -105,7 +103,7 @@ def write_figures(run: Run, **drawing: Unpack[DrawingKeywords]) -> list[Path]:
 
 def file_stem(name: str) -> str:
     """An image's name as the name of a file; a name that is kept may hold slashes."""
-    return quote(name, safe=" ").replace(".", "%2E") if "/" in name else quote(name, safe=" .")
+    return quote(name, safe=" ")
 
 
 def _chosen(
@@ -154,6 +152,8 @@ def _slots(count: int, shape: float) -> list[Slot]:
 
 def _write_heading(first: Slot, case: Case) -> None:
     name = case.id if case.eye is None else f"{case.id}  ·  {case.eye}"
-    said = "; ".join(f"{view.model}: {view.prediction.label}" for view in case.views)
+    said = "; ".join(
+        f"{view.model}: {answer_in_words(view.prediction.label)}" for view in case.views
+    )
     first.write(f"{name}  ·  {title(case)}", 0.12 - first.top, size=11, colour=INK)
     first.write(said, 0.36 - first.top, size=9, colour=INK)

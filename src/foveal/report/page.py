@@ -131,21 +131,18 @@ def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
     header: Header = run.header
     told = history(run)
     unfinished = header.get("shards", 0) - len(run.numbers())
-    return (
-        _environment()
-        .get_template("report.html")
-        .generate(
-            header=run.header,
-            summary=summary(run.header, cohort, told, max(0, unfinished)),
-            cohort=cohort,
-            history=told,
-            limits=LIMITS,
-            label=partial(map_label, header),
-            described=[measure["name"] for measure in header["measures"]],
-            shown=sections.places,
-            sections=sections,
-            **_inline(),
-        )
+    template = _environment().get_template("report.html")
+    return template.generate(
+        header=header,
+        summary=summary(header, cohort, told, max(0, unfinished)),
+        cohort=cohort,
+        history=told,
+        limits=LIMITS,
+        label=partial(map_label, header),
+        described=[measure["name"] for measure in header["measures"]],
+        shown=sections.places,
+        sections=sections,
+        **_inline(),
     )
 
 

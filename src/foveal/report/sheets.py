@@ -11,7 +11,16 @@ from foveal.report.carry import way_of
 from foveal.report.curves import CurvePlot, curve_plots
 from foveal.report.pictures import MapSheet, PictureSheet, map_grid, map_sheet, picture_sheet
 from foveal.report.tables import ScoreTable, score_table
-from foveal.report.words import counted, listed, map_name, number, percent, title
+from foveal.report.words import (
+    SEGMENTATION,
+    answer_in_words,
+    counted,
+    listed,
+    map_name,
+    number,
+    percent,
+    title,
+)
 from foveal.store import Case, Explained, View
 
 
@@ -119,7 +128,7 @@ def _view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
         )
     return ViewSheet(
         model=view.model,
-        label=view.prediction.label,
+        label=answer_in_words(view.prediction.label),
         outputs=_outputs(view),
         bars=tuple(
             Bar(name=name, value=value, predicted=name == view.prediction.label)
@@ -135,6 +144,8 @@ def _view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
 def _outputs(view: View) -> str:
     if view.prediction.unit is not None:
         return f"Value in {view.prediction.unit}"
+    if view.prediction.label == SEGMENTATION:
+        return "Mean probability"
     return "Output" if view.prediction.index is None else "Probability"
 
 

@@ -9,6 +9,7 @@ from foveal.report.history import History
 from foveal.report.words import (
     ALL_LESIONS,
     DIRECTIONS,
+    answer_in_words,
     counted,
     listed,
     measure_name,
@@ -21,6 +22,9 @@ from foveal.report.words import (
 Header = Mapping[str, Any]
 """A run's `run.json`."""
 Terms = tuple[tuple[str, str], ...]
+
+_ANSWERS = 6
+"""Different answers that are listed one by one, where the model has fewer classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,15 +130,22 @@ def _facts(header: Header, cohort: Cohort, unfinished: int) -> Iterator[tuple[st
         yield "Check at loading", check_in_words(model["check"])
     for model, said in cohort.predictions.items():
         term = "Predicted" if len(cohort.predictions) == 1 else f"Predicted by {model}"
-        order = {name: place for place, name in enumerate(_classes(header, model))}
-        labels = sorted(said, key=lambda label: (order.get(label, len(order)), label))
-        yield term, ", ".join(f"{label} {said[label]}" for label in labels)
+        yield term, _answers(_classes(header, model), said)
     targets = dict.fromkeys(pool.place.target for pool in cohort.pools())
     if targets:
         yield "Explained", ", ".join(map(target_in_words, targets))
     yield "Methods", ", ".join(map(_method_label, header["methods"]))
     if cohort.without_map:
         yield "Maps with nothing to show", str(cohort.without_map.total())
+
+
+def _answers(classes: Sequence[str], said: Mapping[str, int]) -> str:
+    """How often each answer came, in the order of the classes; numbers are only counted."""
+    if len(said) > max(len(classes), _ANSWERS):
+        return counted(len(said), "different answer")
+    known = {name: place for place, name in enumerate(classes)}
+    labels = sorted(said, key=lambda label: (known.get(label, len(known)), label))
+    return ", ".join(f"{answer_in_words(label)} {said[label]}" for label in labels)
 
 
 def _method_label(method: Mapping[str, Any]) -> str:

@@ -23,6 +23,8 @@ DIRECTIONS: Mapping[Direction, str] = {
     "lower": "lower is better",
     "context": "neither way is better by itself",
 }
+SEGMENTATION = "segmentation"
+"""What a segmentation's prediction is labelled with: it has an answer for each pixel."""
 ALL_LESIONS = "all lesions"
 """What a run calls the region that joins the lesions of an image."""
 _METHODS = {
@@ -59,6 +61,11 @@ def target_in_words(target: str) -> str:
     chosen, colon, name = target.partition(": ")
     words = f"{name} (predicted)" if colon and chosen == "predicted" else target
     return words.replace(">=", "≥")
+
+
+def answer_in_words(label: str) -> str:
+    """What a model said."""
+    return "a class for each pixel" if label == SEGMENTATION else label
 
 
 def measure_name(name: str) -> str:
