@@ -443,6 +443,17 @@ def test_chance_levels_that_differ_stand_with_each_map(make_case, make_view, mak
     )
 
 
+def test_random_orders_are_shaded_and_named(make_case, make_view, make_map, make_score):
+    curve = {"fractions": [0.0, 1.0], "scores": [1.0, 0.0]}
+    texts = []
+    for parts in (curve, {**curve, "null_scores": [[1.0, 0.5], [0.75, 0.0]]}):
+        score = make_score(name="deletion_auc", value=0.5, parts=parts)
+        one = make_map(scores=[Measured(score=score)])
+        texts.append(case_html(make_case(views=(make_view(explained=(one,)),))))
+    assert ["shaded: random orders" in text for text in texts] == [False, True]
+    assert ['class="fv-band"' in text for text in texts] == [False, True]
+
+
 def test_a_notebook_shows_a_case_with_its_own_style(make_case):
     text = case_html(make_case())
     document = Document(text)

@@ -39,6 +39,11 @@ class CurvePlot:
     """The scores at the lower and the upper edge."""
     lines: tuple[CurveLine, ...]
 
+    @property
+    def banded(self) -> bool:
+        """Whether random orders are drawn too."""
+        return any(line.band is not None for line in self.lines)
+
 
 def curve_plots(maps: Sequence[Explained]) -> list[CurvePlot]:
     """The curves of the maps that have some, all on one scale."""
