@@ -172,11 +172,11 @@ def iou(
         seed: For the ties that values do not break.
 
     Returns:
-        |A and G| / |A or G| in [0, 1]; higher is better. For the shares q of A and p of G in the
-        field, chance is q p / (q + p - q p) and the ceiling min(q, p) / max(q, p): a tenth of the
-        field against a lesion of 1 % can reach no more than 0.1. Missing (`empty_mask`,
-        `nan_map`) without a region; a map without positive values is `zero_map` under
-        `topk_area` and 0 otherwise.
+        Pixels of both by pixels of either, in [0, 1]; higher is better. For the shares q of A and
+        p of G in the field, chance is q p / (q + p - q p) and the ceiling min(q, p) / max(q, p): a
+        tenth of the field against a lesion of 1 % can reach no more than 0.1. Missing
+        (`empty_mask`, `nan_map`) without a region; a map without positive values is `zero_map`
+        under `topk_area` and 0 otherwise.
 
     Raises:
         ValueError: Shapes that differ, masks that are not binary, or a setting out of range.
