@@ -59,6 +59,9 @@ def test_the_reversed_map_is_the_worst_one():
     assert best < min(score.null) <= max(score.null) < worst
     assert score.chance == pytest.approx(np.mean(score.null))
     assert score.chance == pytest.approx(0.5, abs=0.03)
+    band = np.array(score.parts["null_scores"])
+    assert band.shape == (30, len(score.parts["fractions"]))
+    np.testing.assert_allclose(band.mean(axis=0), 1 - np.array(score.parts["fractions"]), atol=0.1)
 
 
 def test_insertion_is_the_reversed_deletion_of_the_reverse_order():

@@ -159,6 +159,8 @@ def test_a_mask_of_another_size_fails_its_image_and_no_other(cohort_folder):
     failures = run(job(cohort_folder)).run.failures()
     assert len(failures) == 2
     assert any("(10, 12)" in why or "10" in why for why in failures.values())
+    for name in ("Muster", "masks", str(cohort_folder)):
+        assert not any(name in why for why in failures.values())
 
 
 def test_images_without_masks_are_explained_all_the_same(cohort_folder):

@@ -349,11 +349,15 @@ def _auc(
     if isinstance(curves, str):
         return card.none(curves, params=params)
     curve: Curve = getattr(curves, which)
-    areas = tuple(getattr(random, which).area(until) for random in null)
+    random: list[Curve] = [getattr(made, which) for made in null]
+    areas = tuple(other.area(until) for other in random)
     normalised, why = _normalised(curves, curve.area(until))
     parts: dict[str, object] = {
         "fractions": curve.fractions,
         "scores": curve.scores,
+        "null_scores": [
+            np.interp(curve.fractions, other.fractions, other.scores).tolist() for other in random
+        ],
         "tie_fraction": curves.tie_fraction,
         "normalised": normalised,
         "normalised_reason": why,

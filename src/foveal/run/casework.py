@@ -53,18 +53,21 @@ class Casework:
         name = identity.image(entry.name)
         labels = dict(entry.labels)
         try:
-            with self.stage("read"):
-                image = entry.described(read(entry.path, modality=entry.modality))
-                regions = _regions_of(entry, image)
-            with self._warnings_of(name):
+            with self._warnings_of(entry, identity):
+                with self.stage("read"):
+                    image = entry.described(read(entry.path, modality=entry.modality))
+                    regions = _regions_of(entry, image)
                 views = tuple(
                     self._view(name, image, regions, model, targets, question)
                     for model, targets, question in self.questions
                 )
         except ImageError as problem:
-            failure = identity.clean(str(problem), entry.path, entry.name)
-            return Case(id=name, patient=identity.patient(entry.patient), labels=labels,
-                        failure=failure)  # fmt: skip
+            return Case(
+                id=name,
+                patient=identity.patient(entry.patient),
+                labels=labels,
+                failure=identity.told(problem, entry.path, entry.name),
+            )
         with self.stage("prepare"):
             return case_of(image, regions, views, identity, name=entry.name, labels=labels)
 
@@ -119,13 +122,15 @@ class Casework:
         ]
 
     @contextmanager
-    def _warnings_of(self, name: str) -> Generator[None]:
-        """Warnings go into the log, each once an image."""
+    def _warnings_of(self, entry: Entry, identity: Identity) -> Generator[None]:
+        """Warnings go into the log, each once an image and without its name."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield
         for text in dict.fromkeys(str(warning.message) for warning in caught):
-            self._events.append(("warning", {"image": name, "text": text}))
+            told = identity.clean(text, entry.path, entry.name)
+            facts: dict[str, object] = {"image": identity.image(entry.name), "text": told}
+            self._events.append(("warning", facts))
 
 
 def view_of(seen: Look, explained: Sequence[Explained]) -> View:

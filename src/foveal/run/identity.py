@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from foveal.core import StoreError
+from foveal.core import ImageError, StoreError
 
 _FORMAT = "foveal-key"
 
@@ -43,6 +43,12 @@ class Identity:
     def visit(self, name: str | None) -> str | None:
         """What the run calls a visit."""
         return None if name is None else self._name("V", name)
+
+    def told(self, problem: ImageError, path: Path, name: str) -> str:
+        """What was wrong with an image, without names of files; they stand in the error's cause."""
+        cause = problem.__cause__
+        hidden = cause if isinstance(cause, ImageError) and not self.keep else problem
+        return self.clean(str(hidden), path, name)
 
     def clean(self, text: str, path: Path, name: str) -> str:
         """A message without the image's path, file name or stem, which stands beside it anyway."""
