@@ -34,6 +34,7 @@ from foveal.measures.localisation import (
     pointing_game,
     relevance_mass,
 )
+from foveal.measures.perturbation import Subject, make_subject
 
 MEASURES: tuple[MeasureCard, ...] = (
     RELEVANCE_MASS,
@@ -57,12 +58,14 @@ __all__ = [
     "MeasureCard",
     "RemovalCurves",
     "RoiDrops",
+    "Subject",
     "cost",
     "deletion_auc",
     "early_auc",
     "excess_drop",
     "insertion_auc",
     "iou",
+    "make_subject",
     "masked_roi_drop",
     "out_of_fov_mass",
     "pointing_game",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from foveal.core import Direction, Score
@@ -141,25 +141,40 @@ def diameter(field: Bool[np.ndarray, "row column"]) -> int:
 
 def ranked(
     values: Float[np.ndarray, " unit"], signed: Float[np.ndarray, " unit"], seed: int
-) -> tuple[np.ndarray, float]:
-    """Units from the most to the least relevant, and the share of them that are tied.
+) -> Int[np.ndarray, " unit"]:
+    """Units from the most to the least relevant.
 
     Made once: by the positive value, ties by the signed value, what is still tied by a seeded
     draw. Rectified maps can be more than 90 % exact zeros, so ties are the rule.
     """
     chance = np.random.default_rng(seed).random(len(values))
-    order = np.lexsort((chance, -signed, -values))
-    _, counts = np.unique(values, return_counts=True)
-    return order, float(counts[counts > 1].sum() / len(values))
+    return np.lexsort((chance, -signed, -values))
 
 
 def top(ground: Ground, count: int, seed: int) -> Bool[np.ndarray, "row column"]:
-    """Exactly `count` pixels of the field, the most relevant ones."""
+    """Exactly `count` pixels of the field, the most relevant ones in the order of `ranked`.
+
+    Only the pixels that are tied at the edge need an order, so nothing is sorted as a whole.
+    """
     inside = np.flatnonzero(ground.field)
-    order, _ = ranked(ground.positive.ravel()[inside], ground.map.ravel()[inside], seed)
+    values, signed = ground.positive.ravel()[inside], ground.map.ravel()[inside]
+    edge = np.partition(values, len(values) - count)[len(values) - count]
+    surely, tied = values > edge, np.flatnonzero(values == edge)
+    order = ranked(np.zeros(len(tied)), signed[tied], seed)
     chosen = np.zeros(ground.map.size, bool)
-    chosen[inside[order[:count]]] = True
+    chosen[inside[surely]] = True
+    chosen[inside[tied[order[: count - int(surely.sum())]]]] = True
     return chosen.reshape(ground.map.shape)
+
+
+def tie_fraction(values: Float[np.ndarray, " unit"]) -> float:
+    """The share of values that some other one equals."""
+    ordered = np.sort(values)
+    same = ordered[1:] == ordered[:-1]
+    either = np.zeros(len(values), bool)
+    either[1:] |= same
+    either[:-1] |= same
+    return float(either.mean())
 
 
 def _binary(name: str, values: Array, shape: tuple[int, ...]) -> Bool[np.ndarray, "row column"]:

@@ -9,14 +9,14 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from foveal.core import Score
-from foveal.measures.base import Array, Ground, MeasureCard, ground, ranked
+from foveal.measures.base import Array, Ground, MeasureCard, ground, ranked, tie_fraction
 from foveal.measures.perturbation import (
     MAX_BATCH,
     Baseline,
     Scale,
     ScoreOf,
     Subject,
-    subject,
+    make_subject,
 )
 
 FRACTIONS = (0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1)
@@ -134,20 +134,24 @@ def removal_curves(
     map: Shaped[Array, "row column"],
     *,
     field: Shaped[Array, "row column"] | None = None,
+    subject: Subject | None = None,
     **settings: Unpack[CurveKeywords],
 ) -> RemovalCurves | str:
     """Both curves in the map's own order of patches, or the reason why there are none.
 
     Patches are ranked by the mean of the map's positive values over their pixels in the field, so
     that a coarse map and a fine one are judged alike; only pixels of the field are replaced.
+    `subject` is the image under perturbation, where it was made before for these settings.
     """
     chosen = CurveSettings(**settings)
     on = ground(map, None, field, needs_mask=False)
     if on.problem is not None:
         return on.problem
     grid = _Patches.over(on, chosen.patch_px)
-    order, tied = ranked(grid.mean(on.positive), grid.mean(on.map), chosen.seed)
-    return _curves(_subject(score, image, on, chosen), grid, order, chosen.fractions, tied)
+    relevance = grid.mean(on.positive)
+    order = ranked(relevance, grid.mean(on.map), chosen.seed)
+    asked = subject or _subject(score, image, on, chosen)
+    return _curves(asked, grid, order, chosen.fractions, tie_fraction(relevance))
 
 
 def random_curves(
@@ -156,6 +160,7 @@ def random_curves(
     *,
     field: Shaped[Array, "row column"] | None = None,
     orders: int = 10,
+    subject: Subject | None = None,
     **settings: Unpack[CurveKeywords],
 ) -> list[RemovalCurves]:
     """The same curves for random orders of the patches: what a map without information reaches.
@@ -165,7 +170,7 @@ def random_curves(
     chosen = CurveSettings(**settings)
     on = ground(np.zeros(tuple(image.shape[1:])), None, field, needs_mask=False)
     grid = _Patches.over(on, chosen.patch_px)
-    asked = _subject(score, image, on, chosen)
+    asked = subject or _subject(score, image, on, chosen)
     random = np.random.default_rng(chosen.seed)
     shuffled = [random.permutation(grid.count) for _ in range(orders)]
     return [_curves(asked, grid, order, chosen.fractions, 0.0) for order in shuffled]
@@ -291,7 +296,7 @@ class _Patches:
 
 
 def _subject(score: ScoreOf, image: Array, on: Ground, settings: CurveSettings) -> Subject:
-    return subject(
+    return make_subject(
         score,
         image,
         on.field,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from foveal.core import Score
 from foveal.measures.base import Array, Ground, MeasureCard, diameter, ground, top
-from foveal.measures.perturbation import MAX_BATCH, Baseline, Scale, ScoreOf, Subject, subject
+from foveal.measures.perturbation import MAX_BATCH, Baseline, Scale, ScoreOf, Subject, make_subject
 
 _SMALLEST_SCORE = 1e-6
 _TRIES = 30
@@ -112,6 +112,7 @@ def roi_drops(
     *,
     mask: Shaped[Array, "row column"] | None = None,
     field: Shaped[Array, "row column"] | None = None,
+    subject: Subject | None = None,
     **settings: Unpack[DropKeywords],
 ) -> RoiDrops | str:
     """The passes behind both drops, or the reason why there are none.
@@ -119,7 +120,7 @@ def roi_drops(
     The region is exactly the top `area` of the field, or as many pixels as the mask has. The
     control moves it at random inside the field (rotation, reflection, translation), keeping its
     area and, as far as it fits, its shape, so that one blob is compared with blobs and scattered
-    dots with dots.
+    dots with dots. `subject` is the image under perturbation, where it was made before.
     """
     chosen = DropSettings(**settings)
     on = ground(map, mask, field, needs_mask=mask is not None)
@@ -127,7 +128,7 @@ def roi_drops(
         return on.problem
     count = on.mask_area if mask is not None else max(1, round(chosen.area * on.area))
     region = top(on, count, chosen.seed)
-    asked = subject(
+    asked = subject or make_subject(
         score,
         image,
         on.field,

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Shaped
 from scipy.ndimage import distance_transform_edt
 
 from foveal.core import Score
-from foveal.measures.base import Array, Ground, MeasureCard, diameter, ground, ranked, top
+from foveal.measures.base import Array, Ground, MeasureCard, diameter, ground, tie_fraction, top
 
 POINTING_TOLERANCE = 0.015
 """The pointing game's tolerance as a share of the field's diameter."""
@@ -195,7 +195,6 @@ def iou(
     chosen = _strongest(on, rule, quantile, fraction, seed)
     both, either = int((chosen & on.mask).sum()), int((chosen | on.mask).sum())
     q, p = float(chosen.sum() / on.area), on.prevalence
-    _, tied = ranked(on.positive[on.field], on.map[on.field], seed)
     return IOU.score(
         both / either,
         chance=q * p / (q + p - q * p),
@@ -205,7 +204,7 @@ def iou(
             "dice": 2 * both / (int(chosen.sum()) + on.mask_area),
             "map_share": q,
             "mask_share": p,
-            "tie_fraction": tied,
+            "tie_fraction": tie_fraction(on.positive[on.field]),
         },
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -38,13 +39,14 @@ class Subject:
     def scores(self, masks: Iterator[Float[Tensor, "row column"]]) -> list[float]:
         """The raw score with each mask's pixels replaced by the baseline, 1 being all of it."""
         numbers: list[float] = []
-        pending: list[Tensor] = []
-        for mask in masks:
-            pending.append(torch.lerp(self.image, self.baseline, mask))
-            if len(pending) == self.max_batch:
-                numbers += self._ask(pending)
-                pending = []
-        return numbers + (self._ask(pending) if pending else [])
+        waiting = list(islice(masks, self.max_batch))
+        while waiting:
+            batch = self.image.new_empty((len(waiting), *self.image.shape))
+            for probe, mask in zip(batch, waiting, strict=True):
+                torch.lerp(self.image, self.baseline, mask, out=probe)
+            numbers += self._ask(batch)
+            waiting = list(islice(masks, self.max_batch))
+        return numbers
 
     def value(self, raw: float) -> float:
         """A raw score as the number that is reported."""
@@ -54,15 +56,14 @@ class Subject:
         """A mask with sharp edges."""
         return torch.from_numpy(removed).to(self.image.device, self.image.dtype)
 
-    def _ask(self, pending: list[Tensor]) -> list[float]:
-        batch = torch.stack(pending)
+    def _ask(self, batch: Float[Tensor, "probe channel row column"]) -> list[float]:
         answer = self.score(batch.cpu().numpy() if self.as_array else batch)
         numbers = np.asarray(
             answer.detach().cpu() if isinstance(answer, Tensor) else answer, dtype=np.float64
         )
-        if numbers.shape != (len(pending),):
+        if numbers.shape != (len(batch),):
             raise ValueError(
-                f"score must give one number per image, so shape ({len(pending)},), but gave "
+                f"score must give one number per image, so shape ({len(batch)},), but gave "
                 f"{numbers.shape}"
             )
         if not np.isfinite(numbers).all():
@@ -70,7 +71,7 @@ class Subject:
         return numbers.tolist()
 
 
-def subject(
+def make_subject(
     score: ScoreOf,
     image: Array,
     field: Bool[np.ndarray, "row column"],

@@ -15,11 +15,13 @@ from foveal.explainers.passes import Passes
 from foveal.measures import (
     RemovalCurves,
     RoiDrops,
+    Subject,
     deletion_auc,
     early_auc,
     excess_drop,
     insertion_auc,
     iou,
+    make_subject,
     masked_roi_drop,
     out_of_fov_mass,
     pointing_game,
@@ -28,7 +30,7 @@ from foveal.measures import (
     removal_curves,
     roi_drops,
 )
-from foveal.measures.curves import CurveKeywords
+from foveal.measures.curves import CurveKeywords, CurveSettings
 from foveal.measures.drops import DropKeywords
 from foveal.measures.perturbation import Scale
 from foveal.models.borrow import borrowed
@@ -58,6 +60,7 @@ class Asking:
 
     def __init__(self, seen: Look, target: TargetLike, yardstick: Yardstick) -> None:
         self.image = seen.pixels[0]
+        self._field = seen.field.mask
         self.module = seen.model.module
         scale, self._score = _score_of(seen, target)
         self._passes = Passes(seen.network)
@@ -72,6 +75,19 @@ class Asking:
             "random": yardstick.random_regions,
             "feather_px": _FEATHER * max(self.image.shape[1:]),
         }
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The image under perturbation, for all maps of it."""
+        settings = CurveSettings(**self.curve_settings)
+        return make_subject(
+            self.score,
+            self.image,
+            self._field,
+            baseline=settings.baseline,
+            scale=settings.scale,
+            max_batch=settings.max_batch,
+        )
 
     def score(self, batch: Float[Tensor, "probe channel row column"]) -> Float[Tensor, " probe"]:
         """The target of this image, for probes in display units."""
@@ -130,6 +146,7 @@ class Measuring:
             self.asking.image,
             field=self.field,
             orders=self.yardstick.random_orders,
+            subject=self.asking.subject,
             **self.asking.curve_settings,
         )
 
@@ -162,14 +179,24 @@ class _OneMap:
     def curves(self) -> RemovalCurves | str:
         asking = self.by.asking
         return removal_curves(
-            asking.score, asking.image, self.values, field=self.by.field, **asking.curve_settings
+            asking.score,
+            asking.image,
+            self.values,
+            field=self.by.field,
+            subject=asking.subject,
+            **asking.curve_settings,
         )
 
     @cached_property
     def drops(self) -> RoiDrops | str:
         asking = self.by.asking
         return roi_drops(
-            asking.score, asking.image, self.values, field=self.by.field, **asking.drop_settings
+            asking.score,
+            asking.image,
+            self.values,
+            field=self.by.field,
+            subject=asking.subject,
+            **asking.drop_settings,
         )
 
     def on_regions(self, measure: Callable[..., Score]) -> Iterator[Measured]:
