@@ -1,10 +1,33 @@
-"""Eyes whose right answer is known.
+"""Eyes whose right answer is known, and a grader that was trained on them.
 
 They serve to try methods and measures where the truth is certain. They are no substitute for
 validation on photographs of patients.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from foveal.synthetic.card import grader_card
 from foveal.synthetic.cohort import cohort
 from foveal.synthetic.fundus import Eye, draw_fundus, fundus, render, without
 
-__all__ = ["Eye", "cohort", "draw_fundus", "fundus", "render", "without"]
+if TYPE_CHECKING:
+    from foveal.synthetic.models import grader
+
+__all__ = [
+    "Eye",
+    "cohort",
+    "draw_fundus",
+    "fundus",
+    "grader",
+    "grader_card",
+    "render",
+    "without",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load torch only for the grader."""
+    if name == "grader":
+        return import_module("foveal.synthetic.models").grader
+    raise AttributeError(f"module 'foveal.synthetic' has no attribute {name!r}")
