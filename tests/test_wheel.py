@@ -8,7 +8,6 @@ import venv
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT
 
 BIN = "Scripts" if sys.platform == "win32" else "bin"
