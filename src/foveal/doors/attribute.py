@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from foveal.core import FovealWarning
-from foveal.explainers.engine import MAX_BATCH, Outcome, Progress, Request, Task, explain_batch
+from foveal.explainers.engine import (
+    MAX_BATCH,
+    Outcome,
+    Progress,
+    Request,
+    Task,
+    batch_bound,
+    explain_batch,
+)
 from foveal.explainers.grid import at_input_size
 from foveal.explainers.passes import Network
 from foveal.explainers.plan import Layers, MethodLike, named_explainers, plan_tasks
@@ -105,7 +113,8 @@ def attribute(
         size: `"input"` resizes every map to the input's rows and columns, channels summed.
         seed: Where a method draws by chance.
         precision: `"bf16"` runs the model under bfloat16 autocast.
-        max_batch: Images in one pass at most; halved by itself when memory runs out.
+        max_batch: Images in one pass at most; a CPU takes fewer if they are large, and the bound
+            is halved when memory runs out.
         progress: Called with the probes done and planned of each method that sends probes.
 
     Returns:
@@ -124,7 +133,11 @@ def attribute(
     network, device = _network(model)
     images = batch.to(device) if device is not None else batch
     request = Request(
-        target=target, seed=seed, precision=precision, max_batch=max_batch, progress=progress
+        target=target,
+        seed=seed,
+        precision=precision,
+        max_batch=batch_bound(images, max_batch),
+        progress=progress,
     )
     tasks, notes = plan_tasks(network, images, explainers, layers, request)
     outcomes = explain_batch(network, images, tasks, request)

@@ -16,6 +16,9 @@ from foveal.models.targets import FixedTarget, Head, TargetLike, as_sequence, fi
 
 MAX_BATCH = 16
 """Images in one pass, unless the caller says otherwise."""
+_CPU_PIXELS = 2**19
+"""More pixels in one pass make a CPU slower: what layers give no longer fits its caches, and the
+allocator returns such large blocks to the system after each layer."""
 
 Progress = Callable[[int, int], None]
 """Called with the passes done and the passes planned."""
@@ -61,6 +64,13 @@ class Outcome:
     parts: Mapping[str, object]
     notes: tuple[str, ...]
     cost: Mapping[str, float]
+
+
+def batch_bound(images: Tensor, max_batch: int) -> int:
+    """Images like these in one pass: `max_batch`, on a CPU fewer if they are large."""
+    if images.device.type != "cpu":
+        return max_batch
+    return max(1, min(max_batch, _CPU_PIXELS // max(1, images.shape[2:].numel())))
 
 
 def explain_batch(

@@ -11,8 +11,9 @@ from scipy.ndimage import affine_transform, distance_transform_edt
 from torch import Tensor
 
 from foveal.core import Score
+from foveal.explainers.engine import MAX_BATCH
 from foveal.measures.base import Array, Ground, MeasureCard, diameter, ground, top
-from foveal.measures.perturbation import MAX_BATCH, Baseline, Scale, ScoreOf, Subject, make_subject
+from foveal.measures.perturbation import Baseline, Scale, ScoreOf, Subject, make_subject
 
 _SMALLEST_SCORE = 1e-6
 _TRIES = 30

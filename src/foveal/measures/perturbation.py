@@ -20,8 +20,6 @@ Scale = Literal["given", "probability", "log-odds"]
 """What the score is. Log-odds are turned into probabilities, and both are reported."""
 Baseline = float | int | str | Array
 
-MAX_BATCH = 16
-
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:

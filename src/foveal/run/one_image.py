@@ -9,7 +9,15 @@ from torch import Tensor
 
 from foveal.core import Attribution, Image, Prediction, Region, Target
 from foveal.explainers import AbstractExplainer, Frame
-from foveal.explainers.engine import MAX_BATCH, Outcome, Progress, Request, Task, explain_batch
+from foveal.explainers.engine import (
+    MAX_BATCH,
+    Outcome,
+    Progress,
+    Request,
+    Task,
+    batch_bound,
+    explain_batch,
+)
 from foveal.explainers.passes import Network
 from foveal.explainers.plan import Layers, plan_tasks
 from foveal.images import CarriedRegion, carry_region
@@ -46,8 +54,8 @@ class Look:
         return network_of(self.model)
 
     def bound(self, max_batch: int) -> int:
-        """Images in one pass, for models that take only so many."""
-        return self.model.batch or max_batch
+        """Images in one pass; some models take only so many."""
+        return self.model.batch or batch_bound(self.pixels, max_batch)
 
 
 @dataclass(frozen=True, kw_only=True)
