@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt
 from scipy.stats import pearsonr
 
 from foveal.measures import (
@@ -236,7 +237,7 @@ def test_moved_regions_keep_their_area_stay_in_the_field_and_are_spread_over_it(
     rows, columns = np.mgrid[:120, :120]
     field = (rows - 60) ** 2 + (columns - 60) ** 2 < 55**2
     region = (rows - 30) ** 2 + (columns - 60) ** 2 < 8**2
-    moved = list(moved_regions(region, field, 60, seed=1))
+    moved = [depth > 0 for depth in moved_regions(region, field, 60, seed=1)]
     assert {int(m.sum()) for m in moved} == {int(region.sum())}
     assert all((m <= field).all() for m in moved)
     centres = np.array([np.argwhere(m).mean(axis=0) for m in moved])
@@ -244,6 +245,24 @@ def test_moved_regions_keep_their_area_stay_in_the_field_and_are_spread_over_it(
     assert abs(pearsonr(centres[:, 0], centres[:, 1]).statistic) < 0.35
     spread = [np.argwhere(m).std(axis=0).max() for m in moved]
     assert max(spread) < 1.3 * np.argwhere(region).std(axis=0).max()
+
+
+def test_moved_regions_know_the_distance_to_their_edge():
+    field = np.ones((80, 80), bool)
+    rows, columns = np.mgrid[:80, :80]
+    region = (rows - 40) ** 2 + (columns - 40) ** 2 < 20**2
+    for depth in moved_regions(region, field, 5, seed=3):
+        inside, outside = (distance_transform_edt(m) for m in (depth > 0, depth <= 0))
+        near = (abs(depth) < 5) & np.pad(np.ones((70, 70), bool), 5)
+        expected = np.where(depth > 0, inside - 0.5, 0.5 - outside)
+        assert np.abs(depth - expected)[near].max() < 0.9
+
+
+def test_a_region_as_large_as_the_field_stays_where_it_is():
+    field = np.pad(np.ones((6, 6), bool), 1)
+    for region in (field, np.ones((8, 8), bool)):
+        (depth,) = moved_regions(region, region, 1, seed=0)
+        assert ((depth > 0) == region).all()
 
 
 MISSING = [

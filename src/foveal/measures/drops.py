@@ -251,11 +251,12 @@ def moved_regions(
     field: Bool[np.ndarray, "row column"],
     count: int,
     seed: int,
-) -> Iterator[Bool[np.ndarray, "row column"]]:
+) -> Iterator[Float[np.ndarray, "row column"]]:
     """The region rotated, reflected and shifted at random inside the field, its area kept exactly.
 
-    The move is drawn again, with ever shorter shifts, until 95 % of the region lies in the field;
-    what is still missing then grows at the moved region's edge.
+    Each is given as the distance to its edge, positive inside: a move carries distances along. The
+    move is drawn again, with ever shorter shifts, until 95 % of the region lies in the field; what
+    is still missing then grows at the moved region's edge.
     """
     random = np.random.default_rng(seed)
     depth = _signed_distance(region)
@@ -266,13 +267,19 @@ def moved_regions(
         turn, shift = _move(random, points, centre, field)
         # affine_transform asks where each output pixel comes from: the inverse move.
         back = turn.T
-        values = affine_transform(
+        moved = affine_transform(
             depth, back, offset=centre - back @ (centre + shift), order=1, cval=-1e6
         )
-        ranks = np.where(field, values + jitter, -np.inf).ravel()
-        chosen = np.zeros(region.size, bool)
-        chosen[np.argpartition(-ranks, len(points) - 1)[: len(points)]] = True
-        yield chosen.reshape(region.shape)
+        moved = np.where(field, moved + jitter, -np.inf)
+        yield moved - _between(moved, len(points))
+
+
+def _between(values: Float[np.ndarray, "row column"], count: int) -> float:
+    """A number that just the `count` largest exceed."""
+    if count == values.size:
+        return float(values.min()) - 1
+    last, first = np.partition(values, (-count - 1, -count), axis=None)[[-count - 1, -count]]
+    return float(first) - 1 if np.isinf(last) else float(first + last) / 2
 
 
 def map_value(asked: Subject, raw: list[float]) -> list[float]:
@@ -287,15 +294,18 @@ def _masks(
     settings: DropSettings,
 ) -> Iterator[Tensor]:
     yield asked.hard(np.zeros_like(region))
-    yield _feathered(asked, region, settings.feather_px)
-    for moved in moved_regions(region, on.field, settings.random, settings.seed):
-        yield _feathered(asked, moved, settings.feather_px)
+    yield _feathered(asked, _signed_distance(region), settings.feather_px)
+    for depth in moved_regions(region, on.field, settings.random, settings.seed):
+        yield _feathered(asked, depth, settings.feather_px)
 
 
-def _feathered(asked: Subject, region: Bool[np.ndarray, "row column"], width: float) -> Tensor:
+def _feathered(
+    asked: Subject, depth: Float[np.ndarray, "row column"], width: float
+) -> Float[Tensor, "row column"]:
+    """Everything where `depth` is positive, fading over `width` pixels around its edge."""
     if width <= 0:
-        return asked.hard(region)
-    ramp = np.clip(0.5 + _signed_distance(region) / width, 0, 1) * asked.field
+        return asked.hard(depth > 0)
+    ramp = np.clip(0.5 + depth / width, 0, 1) * asked.field
     return torch.from_numpy(ramp).to(asked.image.device, asked.image.dtype)
 
 
