@@ -19,7 +19,7 @@ test: $(VENV)/.developing ## Run the tests
 check: $(VENV)/.developing ## Format, lint, types, layers of the house, licences
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python tools/licences.py
 
