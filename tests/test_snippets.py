@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torchvision_operators  # noqa: F401 (timm imports torchvision)
-from conftest import ROOT, eye
 from PIL import Image as PillowImage
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, OphthalmicPhotography8BitImageStorage, generate_uid
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 
 import foveal
 
+ROOT = Path(__file__).parents[1]
 CARD = """
 name = "dr"
 loader = "timm"
@@ -68,7 +68,10 @@ def _write_photograph(file: Path) -> None:
     photograph.SOPInstanceUID = generate_uid(entropy_srcs=["photograph"])
     photograph.PatientID = "17"
     photograph.ImageLaterality = "L"
-    photograph.set_pixel_data(eye(5), "RGB", 8)
+    rows, columns = np.mgrid[:64, :64]
+    inside = (rows - 32) ** 2 + (columns - 32) ** 2 < 29**2
+    pixels = np.random.default_rng(0).integers(90, 200, (64, 64, 3)) * inside[:, :, None]
+    photograph.set_pixel_data(pixels.astype(np.uint8), "RGB", 8)
     photograph.save_as(file, enforce_file_format=True)
 
 

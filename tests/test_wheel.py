@@ -8,8 +8,8 @@ import venv
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
+ROOT = Path(__file__).parents[1]
 BIN = "Scripts" if sys.platform == "win32" else "bin"
 
 

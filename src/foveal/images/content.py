@@ -56,15 +56,17 @@ def identify(path: Path, *, assume_dicom: bool = False) -> str:
 
 
 @contextmanager
-def about(path: Path) -> Generator[None]:
+def about(path: Path, *, part: str = "") -> Generator[None]:
     """Put the file's name before what went wrong with it.
 
-    The error's `__cause__` says the same without the name, for reports that must not show it.
+    The error's `__cause__` says the same without the name, for reports that must not show it, and
+    names the `part` of the image instead that the file is.
     """
     try:
         yield
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        nameless = ImageError(f"{part} {error}") if part else error
+        raise ImageError(f"{path}: {error}") from nameless
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -48,7 +48,7 @@ def read_regions(
     """
     regions: list[Region] = []
     for code, file in _files(str(path), image):
-        with about(file):
+        with about(file, part=f"the mask {code!r}"):
             for found, mask in _masks(file, code, image, labels).items():
                 name, kind = region_name(found, names or {})
                 name = name if labels is None else found
@@ -80,7 +80,7 @@ def find_regions(pattern: str, stem: str) -> dict[str, Path]:
         if match is None:
             continue
         if match["region"] in found:
-            with about(file):
+            with about(file, part=f"the mask {match['region']!r}"):
                 raise ImageError(
                     f"is a second mask of {match['region']!r}; make the pattern narrower"
                 )

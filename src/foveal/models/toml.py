@@ -56,7 +56,7 @@ def checked(
 
 def _sentence(detail: ErrorDetails, schema: type[BaseModel], text: str) -> str:
     location = detail["loc"]
-    key = ".".join(str(part) for part in location) or "the table"
+    key = ".".join(str(part) for part in location)
     line = _line(text, [part for part in location if isinstance(part, str)])
     at = f"line {line}: " if line else ""
     if detail["type"] == "extra_forbidden":
@@ -66,7 +66,7 @@ def _sentence(detail: ErrorDetails, schema: type[BaseModel], text: str) -> str:
     if detail["type"] == "missing":
         return f"{at}missing key {key!r}"
     message = detail["msg"].removeprefix("Value error, ")
-    return f"{at}{key} = {detail['input']!r}: {message}"
+    return f"{at}{key} = {detail['input']!r}: {message}" if key else message
 
 
 def _known(schema: type[BaseModel], location: Sequence[int | str]) -> list[str]:

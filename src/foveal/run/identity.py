@@ -47,8 +47,9 @@ class Identity:
     def told(self, problem: ImageError, path: Path, name: str) -> str:
         """What was wrong with an image, without names of files; they stand in the error's cause."""
         cause = problem.__cause__
-        hidden = cause if isinstance(cause, ImageError) and not self.keep else problem
-        return self.clean(str(hidden), path, name)
+        if isinstance(cause, ImageError) and not self.keep:
+            return str(cause)
+        return self.clean(str(problem), path, name)
 
     def clean(self, text: str, path: Path, name: str) -> str:
         """A message without the image's path, file name or stem, which stands beside it anyway."""

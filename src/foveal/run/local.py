@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from foveal.core import FovealError
 from foveal.models import Model, load
 from foveal.run.casework import Casework
 from foveal.run.cohort import Entry, cohort
@@ -90,6 +91,14 @@ def run(job: Job, *, command: str = "foveal run PLAN", on_image: OnImage | None 
     work = Casework(job.plan, job.models)
     facts = header(job.plan, job.entries, job.models, threads=threads, command=command)
     kept = Run.create(job.folder, facts)
+    try:
+        return _run(job, kept, work, on_image)
+    except (FovealError, ValueError):
+        kept.discard()  # a wrong call leaves nothing behind that stands in the way of the right one
+        raise
+
+
+def _run(job: Job, kept: Run, work: Casework, on_image: OnImage | None) -> Summary:
     before = sum(len(job.shard(number)) for number in job.shards if kept.done(number))
     identity = open_identity(job.key, keep=job.plan.output.identity == "keep", new=before == 0)
     kept.log("started", machine=machine(), images=len(job.entries), done=before)

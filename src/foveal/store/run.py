@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,6 +95,16 @@ class Run:
             StoreError: It cannot be written.
         """
         write_shard(self.shard(number), cases, again=again)
+
+    def discard(self) -> None:
+        """Take away a run in which no shard is finished, so that its folder is free again."""
+        if self.numbers():
+            return
+        for name in ("run.json", "log.jsonl"):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "shards", ignore_errors=True)
+        with suppress(OSError):  # other files are not ours to take away
+            self.folder.rmdir()
 
     def write_header(self, header: Mapping[str, object]) -> None:
         """Replace `run.json`.
