@@ -3,6 +3,7 @@
 import torch
 
 from benchmarks.timing import ratios, show
+from foveal.explainers.engine import MAX_BATCH
 from foveal.measures import deletion_auc, insertion_auc, removal_curves
 from foveal.models import load
 from foveal.run.measuring import Yardstick, measuring
@@ -10,7 +11,7 @@ from foveal.run.one_image import look
 from foveal.synthetic import fundus
 from tools import torchvision_operators  # noqa: F401 (torchvision can be imported after this)
 
-_PASSES, _BATCH = 26, 16
+_PASSES = 26
 _BOUNDS = {"foveal: deletion and insertion": 1.10}
 
 
@@ -30,14 +31,13 @@ def main() -> bool:
     seen = look(model, fundus(1).image)
     by = measuring(seen, model.target("predicted"), Yardstick(names=("deletion_auc",)))
     saliency = seen.image.pixels.mean(axis=0)
-    channels_last = seen.pixels.repeat(_BATCH, 1, 1, 1).contiguous(
-        memory_format=torch.channels_last
-    )
+    batch = seen.bound(MAX_BATCH)
+    channels_last = seen.pixels.repeat(batch, 1, 1, 1).contiguous(memory_format=torch.channels_last)
 
     def bare() -> None:
         with torch.inference_mode():
-            for first in range(0, _PASSES, _BATCH):
-                network(channels_last[: min(_BATCH, _PASSES - first)])
+            for first in range(0, _PASSES, batch):
+                network(channels_last[: min(batch, _PASSES - first)])
 
     def curves() -> None:
         asking = by.asking
