@@ -72,11 +72,11 @@ def explain(
         max_batch=max_batch,
         progress=progress,
     )
-    readings = []
-    for one in _images(image):
-        seen = look(model, one)
-        answers = explain_look(seen, wanted, question)
-        readings.append(Reading(image=one, seen=seen, target=wanted, answers=answers))
+    looks = [(one, look(model, one)) for one in _images(image)]  # what is wrong is said early
+    readings = [
+        Reading(image=one, seen=seen, target=wanted, answers=explain_look(seen, wanted, question))
+        for one, seen in looks
+    ]
     result = Result(model, question, readings)
     if out is not None:
         result.save(out)
