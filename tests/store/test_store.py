@@ -1,8 +1,10 @@
 """What is written comes back equal, whole or not at all, and byte for byte the same."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -160,6 +162,52 @@ def test_a_shard_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     assert list((tmp_path / "shards").iterdir()) == []
 
 
+def test_a_shard_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):
+    run = Run.create(tmp_path, {"fingerprint": "f"})
+    run.write(0, [case(id="first")])
+    move = Path.rename
+
+    def full(self, target):
+        if self.name.startswith(".00000") and not self.name.endswith(".old"):
+            raise OSError(28, "No space left on device")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(StoreError, match="No space left"):
+        run.write(0, [case(id="second")], again=True)
+    assert [kept.id for kept in run.cases()] == ["first"]
+    assert [folder.name for folder in (tmp_path / "shards").iterdir()] == ["00000"]
+
+
+def test_header_and_log_that_cannot_be_written_are_named(tmp_path, monkeypatch):
+    run = Run.create(tmp_path, {"fingerprint": "f"})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(StoreError, match=r"cannot write the run into .*No space left"):
+        run.write_header({"fingerprint": "f"})
+    with pytest.raises(StoreError, match=r"cannot write the log .*No space left"):
+        run.log("started")
+
+
+def test_only_a_run_without_finished_shards_is_discarded(tmp_path):
+    run = Run.create(tmp_path / "run", {"fingerprint": "f"})
+    run.log("started")
+    run.write(0, [case()])
+    run.discard()
+    assert run.done(0)
+    shutil.rmtree(run.shard(0))
+    (run.folder / "notes.txt").write_text("mine")
+    run.discard()
+    assert tree(run.folder).keys() == {"notes.txt"}
+    (run.folder / "notes.txt").unlink()
+    Run.create(run.folder, {"fingerprint": "g"}).discard()
+    assert not run.folder.exists()
+
+
 def test_the_same_run_is_taken_up_again_and_another_is_refused(tmp_path):
     run = Run.create(tmp_path / "run", {"name": "first", "fingerprint": "f"})
     run.write(0, [case()])
@@ -214,6 +262,22 @@ def test_a_damaged_shard_is_named_with_the_way_out(tmp_path):
     (run.shard(0) / "maps.parquet").write_bytes(b"PAR1 no longer")
     with pytest.raises(StoreError, match=r"shard 00000 .* damaged .* run the same plan again"):
         list(run.cases())
+
+
+def test_a_shard_without_its_arrays_is_damaged(tmp_path):
+    run = Run.create(tmp_path, {"fingerprint": "f"})
+    run.write(0, [case()])
+    shutil.rmtree(run.shard(0) / "arrays.zarr")
+    with pytest.raises(StoreError, match="damaged"):
+        list(run.cases())
+
+
+def test_mappings_of_any_kind_are_kept(tmp_path):
+    run = Run.create(tmp_path, {"fingerprint": "f"})
+    facts = {"window": MappingProxyType({"center": np.float32(0.5)})}
+    run.write(0, [replace(case(), facts=facts)])
+    (kept,) = run.cases()
+    assert kept.facts == {"window": {"center": 0.5}}
 
 
 def test_the_log_is_kept_apart_and_survives_a_torn_line(tmp_path):

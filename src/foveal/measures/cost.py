@@ -1,6 +1,5 @@
 """What does an explanation cost?"""
 
-import resource
 import sys
 from collections.abc import Callable
 from time import perf_counter
@@ -41,7 +40,7 @@ def cost(
 
     Returns:
         Seconds; lower is better. `parts` holds the quartiles and the process's peak memory in
-        bytes. Never missing.
+        bytes, `None` on Windows, which does not say. Never missing.
 
     Raises:
         ValueError: No repeats.
@@ -62,8 +61,12 @@ def cost(
     )
 
 
-def peak_memory() -> int:
-    """The most memory that this process has held so far, in bytes."""
+def peak_memory() -> int | None:
+    """The most memory that this process has held so far, in bytes; `None` on Windows."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -252,9 +252,7 @@ def _within(on: Ground, tolerance: float) -> Bool[np.ndarray, "row column"]:
 
 
 def _distance(mask: Bool[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:
-    """Distance of every pixel to the nearest one of the mask; infinite without one."""
-    if not mask.any():
-        return np.full(mask.shape, np.inf)
+    """Distance of every pixel to the nearest one of the mask, which has some."""
     return np.asarray(distance_transform_edt(~mask))
 
 
