@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.stats import pearsonr
 
 from foveal.measures import (
@@ -17,7 +17,7 @@ from foveal.measures import (
     roi_drops,
 )
 from foveal.measures.curves import FRACTIONS
-from foveal.measures.drops import moved_regions
+from foveal.measures.drops import moved_regions, signed_distance
 
 RANDOM = np.random.default_rng(3)
 WEIGHTS = RANDOM.random((16, 16)) ** 6
@@ -198,6 +198,11 @@ def test_excess_drops_of_random_maps_scatter_around_chance():
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(60)
 
 
+def test_drops_of_probabilities_lie_between_minus_one_and_one():
+    for measure in (masked_roi_drop, excess_drop):
+        assert measure(linear, IMAGE, WEIGHTS, scale="probability", random=2).range == (-1, 1)
+
+
 def test_drops_take_one_pass_for_each_region_and_one_for_the_image():
     sizes: list[int] = []
 
@@ -237,7 +242,7 @@ def test_moved_regions_keep_their_area_stay_in_the_field_and_are_spread_over_it(
     rows, columns = np.mgrid[:120, :120]
     field = (rows - 60) ** 2 + (columns - 60) ** 2 < 55**2
     region = (rows - 30) ** 2 + (columns - 60) ** 2 < 8**2
-    moved = [depth > 0 for depth in moved_regions(region, field, 60, seed=1)]
+    moved = [m > 0 for m in moved_regions(signed_distance(region), field, 60, seed=1)]
     assert {int(m.sum()) for m in moved} == {int(region.sum())}
     assert all((m <= field).all() for m in moved)
     centres = np.array([np.argwhere(m).mean(axis=0) for m in moved])
@@ -247,22 +252,73 @@ def test_moved_regions_keep_their_area_stay_in_the_field_and_are_spread_over_it(
     assert max(spread) < 1.3 * np.argwhere(region).std(axis=0).max()
 
 
-def test_moved_regions_know_the_distance_to_their_edge():
+def test_a_moved_region_has_the_edge_of_the_region():
     field = np.ones((80, 80), bool)
     rows, columns = np.mgrid[:80, :80]
-    region = (rows - 40) ** 2 + (columns - 40) ** 2 < 20**2
-    for depth in moved_regions(region, field, 5, seed=3):
-        inside, outside = (distance_transform_edt(m) for m in (depth > 0, depth <= 0))
-        near = (abs(depth) < 5) & np.pad(np.ones((70, 70), bool), 5)
-        expected = np.where(depth > 0, inside - 0.5, 0.5 - outside)
-        assert np.abs(depth - expected)[near].max() < 0.9
+    depth = signed_distance((rows - 40) ** 2 + (columns - 40) ** 2 < 20**2)
+    for soft in moved_regions(depth, field, 5, seed=3, feather_px=6):
+        moved = soft > 0.5
+        inside, outside = (distance_transform_edt(m) for m in (moved, ~moved))
+        ramp = np.clip(0.5 + np.where(moved, inside - 0.5, 0.5 - outside) / 6, 0, 1)
+        away = np.pad(np.ones((70, 70), bool), 5)  # from the border, where the region is cut
+        assert np.abs(soft - ramp)[away].max() < 0.15
 
 
-def test_a_region_as_large_as_the_field_stays_where_it_is():
-    field = np.pad(np.ones((6, 6), bool), 1)
-    for region in (field, np.ones((8, 8), bool)):
-        (depth,) = moved_regions(region, region, 1, seed=0)
-        assert ((depth > 0) == region).all()
+@pytest.mark.parametrize("feather", [0.0, 2.0])
+@pytest.mark.parametrize("missing", [0, 1, 3, 700])
+def test_regions_almost_as_large_as_the_field_keep_their_area(missing, feather):
+    region = np.ones((48, 48), bool)
+    region.ravel()[np.random.default_rng(1).permutation(48 * 48)[:missing]] = False
+    depth = signed_distance(region)
+    moves = moved_regions(depth, np.ones_like(region), 6, seed=0, feather_px=feather)
+    assert [m.sum() for m in moves] == pytest.approx([region.sum()] * 6)
+
+
+SPREADS = [
+    pytest.param(0, id="noise"),
+    pytest.param(1.5, id="scattered"),
+    pytest.param(12, id="blob"),
+]
+
+
+@pytest.mark.parametrize("feather", [0.0, 1.5, 3.0])
+@pytest.mark.parametrize("spread", SPREADS)
+def test_the_drop_of_an_even_score_is_the_area_asked_for_and_so_is_every_random_one(
+    spread, feather
+):
+    """Pixels that weigh the same leave nothing but how much was removed."""
+    rows, columns = np.mgrid[:96, :96]
+    field = (rows - 47.5) ** 2 + (columns - 47.5) ** 2 < 44**2
+    values = gaussian_filter(np.random.default_rng(5).standard_normal((96, 96)), spread)
+    call = (lambda batch: batch[:, 0][:, field].mean(axis=1), np.ones((1, 96, 96)), values)
+    made = roi_drops(*call, field=field, baseline=0.0, feather_px=feather, random=6)
+    assert made.area == pytest.approx(0.05, abs=1e-4)
+    assert made.drop == pytest.approx(made.area, abs=1e-6)
+    assert made.removed == pytest.approx(made.area, abs=1e-6)
+    assert made.null == pytest.approx([made.area] * 6, abs=1e-6)
+    assert excess_drop(*call, drops=made).parts["percentile"] == 0.5
+    assert masked_roi_drop(*call, drops=made).parts["removed"] == made.removed
+
+
+@pytest.mark.parametrize("feather", [0.0, 3.0])
+def test_a_map_of_noise_removes_no_more_than_its_random_regions(feather):
+    """Its percentile among them is uniform: 40 of them have a mean within 1/2 +- 4 x 0.05."""
+    random = np.random.default_rng(2)
+    percentiles = []
+    for seed in range(40):
+        weights = random.random((48, 48))
+        weights /= weights.sum()
+        score = excess_drop(
+            lambda batch, weights=weights: (batch[:, 0] * weights).sum(axis=(1, 2)),
+            np.ones((1, 48, 48)),
+            random.standard_normal((48, 48)),
+            baseline=0.0,
+            feather_px=feather,
+            random=8,
+            seed=seed,
+        )
+        percentiles.append(score.parts["percentile"])
+    assert 0.3 < np.mean(percentiles) < 0.7
 
 
 MISSING = [

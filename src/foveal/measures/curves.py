@@ -318,12 +318,12 @@ def _curves(
     inner = counts[1:-1]
 
     def masks() -> Iterator[Tensor]:
-        yield asked.hard(grid.pixels(order[:0]))
-        yield asked.hard(grid.pixels(order))
+        yield asked.mask(grid.pixels(order[:0]))
+        yield asked.mask(grid.pixels(order))
         for count in inner:
-            yield asked.hard(grid.pixels(order[:count]))
+            yield asked.mask(grid.pixels(order[:count]))
         for count in inner:
-            yield asked.hard(grid.pixels(order[count:]))
+            yield asked.mask(grid.pixels(order[count:]))
 
     whole, bare, *rest = asked.scores(masks())
     area = np.concatenate([[0], np.cumsum(grid.sizes[order])]) / grid.sizes.sum()

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Shaped
 from scipy.ndimage import affine_transform, distance_transform_edt
+from scipy.optimize import brentq
 from torch import Tensor
 
 from foveal.core import Score
 from foveal.explainers.engine import MAX_BATCH
-from foveal.measures.base import Array, Ground, MeasureCard, diameter, ground, top
+from foveal.measures.base import Array, MeasureCard, diameter, ground, top
 from foveal.measures.perturbation import Baseline, Scale, ScoreOf, Subject, make_subject
 
 _SMALLEST_SCORE = 1e-6
+_TIED = 1e-6
+"""Drops that differ by less than this share of the score are equal: float32 resolves no more."""
 _TRIES = 30
 _INSIDE = 0.95
 """Share of a moved region that must lie in the field."""
@@ -68,7 +70,7 @@ class DropSettings:
     """Share of the field that is taken away, where no mask sets the size."""
     baseline: Baseline = "blur"
     feather_px: float = 0.0
-    """Width over which the edge of the region fades."""
+    """Width over which the edge of the region fades; the area stays what it is."""
     random: int = 20
     """Random regions for the control."""
     scale: Scale = "given"
@@ -94,6 +96,8 @@ class RoiDrops:
     raw_moved: tuple[float, ...]
     area: float
     """The region's share of the field."""
+    removed: float
+    """The share of the field that was taken away, its faded edge counted in part."""
 
     @property
     def drop(self) -> float:
@@ -137,7 +141,9 @@ def roi_drops(
         scale=chosen.scale,
         max_batch=chosen.max_batch,
     )
-    whole, masked, *moved = asked.scores(_masks(asked, region, on, chosen))
+    depth = signed_distance(region)
+    own = faded(depth, on.field, count, chosen.feather_px)
+    whole, masked, *moved = asked.scores(_masks(asked, own, depth, on.field, chosen))
     return RoiDrops(
         whole=asked.value(whole),
         masked=asked.value(masked),
@@ -146,6 +152,7 @@ def roi_drops(
         raw_masked=masked,
         raw_moved=tuple(moved),
         area=count / on.area,
+        removed=float(own.sum()) / on.area,
     )
 
 
@@ -175,8 +182,9 @@ def masked_roi_drop(
     Returns:
         S(x) - S(x without the region), in the units of the score, [-1, 1] for probabilities;
         higher is better. Chance is the mean of `null`, the drops under the region moved at
-        random. `parts` holds the drop relative to S(x) in percent (missing below 1e-6) and, for
-        scores in log-odds, the drop in log-odds. Missing where there is no region.
+        random. `parts` holds the drop relative to S(x) in percent (missing below 1e-6), for scores
+        in log-odds the drop in log-odds, and the shares of the field that were asked for (`area`)
+        and taken away (`removed`). Missing where there is no region.
 
     Raises:
         ValueError: Shapes that differ, an image not in display units, a setting out of range.
@@ -193,6 +201,7 @@ def masked_roi_drop(
         "relative_percent": 100 * made.drop / made.whole if enough else None,
         "relative_reason": None if enough else "no_score_range",
         "area": made.area,
+        "removed": made.removed,
     }
     if chosen.scale == "log-odds":
         parts["log_odds"] = made.raw_whole - made.raw_masked
@@ -222,9 +231,10 @@ def excess_drop(
     Arguments and errors as for `masked_roi_drop`.
 
     Returns:
-        Drop minus mean random drop; higher is better, chance is 0. `parts["percentile"]` is the
-        share of random regions that hurt less (ties count half): from 0.95 on the region matters
-        more than its like. Missing where there is no region, and `too_few` without random ones.
+        Drop minus mean random drop, [-1, 1] for probabilities: the score of the whole image cancels
+        out. Higher is better, chance is 0. `parts["percentile"]` is the share of random regions
+        that hurt less (ties count half): from 0.95 on the region matters more than its like.
+        Missing where there is no region, and `too_few` without random ones.
     """
     made = drops or roi_drops(score, image, map, mask=mask, field=field, **settings)
     chosen = DropSettings(**settings)
@@ -234,52 +244,86 @@ def excess_drop(
     if not made.null:
         return EXCESS_DROP.none("too_few", text="no random regions were asked for", params=params)
     null = np.asarray(made.null)
-    below = float((null < made.drop).mean() + 0.5 * (null == made.drop).mean())
-    bound = 2.0 if chosen.scale != "given" else np.inf
+    tied = np.abs(null - made.drop) <= _TIED * abs(made.whole)
+    below = float(((null < made.drop) & ~tied).mean() + 0.5 * tied.mean())
     return EXCESS_DROP.score(
         made.drop - float(null.mean()),
         chance=0,
         null=tuple((null - null.mean()).tolist()),
         params=params,
         parts={"drop": made.drop, "random_drop": float(null.mean()), "percentile": below},
-        range=(-bound, bound),
+        range=_range(chosen),
     )
 
 
 def moved_regions(
-    region: Bool[np.ndarray, "row column"],
+    depth: Float[np.ndarray, "row column"],
     field: Bool[np.ndarray, "row column"],
     count: int,
     seed: int,
+    *,
+    feather_px: float = 0.0,
 ) -> Iterator[Float[np.ndarray, "row column"]]:
     """The region rotated, reflected and shifted at random inside the field, its area kept exactly.
 
-    Each is given as the distance to its edge, positive inside: a move carries distances along. The
-    move is drawn again, with ever shorter shifts, until 95 % of the region lies in the field; what
-    is still missing then grows at the moved region's edge.
+    The region comes as its `signed_distance`: a move carries distances along. The move is drawn
+    again, with ever shorter shifts, until 95 % of the region lies in the field; what is still
+    missing then grows at the moved region's edge.
     """
     random = np.random.default_rng(seed)
-    depth = _signed_distance(region)
     centre = np.argwhere(field).mean(axis=0)
-    points = np.argwhere(region)
-    jitter = random.random(region.shape) * 1e-9  # breaks ties of equal depth
+    points = np.argwhere(depth > 0)
+    jitter = random.random(depth.shape) * 1e-9  # breaks ties of equal depth
+    beyond = -float(sum(depth.shape))  # farther from the region than any pixel of the image
     for _ in range(count):
         turn, shift = _move(random, points, centre, field)
         # affine_transform asks where each output pixel comes from: the inverse move.
         back = turn.T
         moved = affine_transform(
-            depth, back, offset=centre - back @ (centre + shift), order=1, cval=-1e6
+            depth, back, offset=centre - back @ (centre + shift), order=1, cval=beyond
         )
-        moved = np.where(field, moved + jitter, -np.inf)
-        yield moved - _between(moved, len(points))
+        yield faded(moved + jitter, field, len(points), feather_px)
 
 
-def _between(values: Float[np.ndarray, "row column"], count: int) -> float:
-    """A number that just the `count` largest exceed."""
-    if count == values.size:
-        return float(values.min()) - 1
-    last, first = np.partition(values, (-count - 1, -count), axis=None)[[-count - 1, -count]]
-    return float(first) - 1 if np.isinf(last) else float(first + last) / 2
+def faded(
+    depth: Float[np.ndarray, "row column"],
+    field: Bool[np.ndarray, "row column"],
+    count: int,
+    width: float,
+) -> Float[np.ndarray, "row column"]:
+    """How much of each pixel is taken away: the deepest of the field, `count` pixels in all.
+
+    With a width the edge is a ramp of distances, clip(1/2 + (depth - level) / width, 0, 1), at the
+    level where it sums to `count`. Around a level of 0 scattered pixels would grow to more than
+    twice their area, and blobs would not.
+    """
+    values = depth[field]
+    deepest = np.argpartition(values, -count)[-count:]
+    amount = np.zeros(len(values))
+    amount[deepest] = 1
+    if width > 0:
+        edge = float(values[deepest].min())
+        near = values[values > edge - 1.1 * width]  # the rest is 0 at any level that comes up
+        level = brentq(
+            lambda level: np.clip(0.5 + (near - level) / width, 0, 1).sum() - count,
+            edge - 0.6 * width,  # all of `deepest` is 1, so the sum is at least `count`
+            edge + 0.5 * width,  # only pixels deeper than the edge are left, so it is below
+        )
+        amount = np.clip(0.5 + (values - level) / width, 0, 1)
+    region = np.zeros(field.shape)
+    region[field] = amount
+    return region
+
+
+def signed_distance(
+    region: Bool[np.ndarray, "row column"],
+) -> Float[np.ndarray, "row column"]:
+    """Distance of each pixel to the region's edge, positive inside."""
+    if region.all():
+        return np.full(region.shape, float(max(region.shape)))
+    inside = np.asarray(distance_transform_edt(region))
+    outside = np.asarray(distance_transform_edt(~region))
+    return np.where(region, inside - 0.5, 0.5 - outside)
 
 
 def map_value(asked: Subject, raw: list[float]) -> list[float]:
@@ -289,33 +333,17 @@ def map_value(asked: Subject, raw: list[float]) -> list[float]:
 
 def _masks(
     asked: Subject,
-    region: Bool[np.ndarray, "row column"],
-    on: Ground,
+    own: Float[np.ndarray, "row column"],
+    depth: Float[np.ndarray, "row column"],
+    field: Bool[np.ndarray, "row column"],
     settings: DropSettings,
 ) -> Iterator[Tensor]:
-    yield asked.hard(np.zeros_like(region))
-    yield _feathered(asked, _signed_distance(region), settings.feather_px)
-    for depth in moved_regions(region, on.field, settings.random, settings.seed):
-        yield _feathered(asked, depth, settings.feather_px)
-
-
-def _feathered(
-    asked: Subject, depth: Float[np.ndarray, "row column"], width: float
-) -> Float[Tensor, "row column"]:
-    """Everything where `depth` is positive, fading over `width` pixels around its edge."""
-    if width <= 0:
-        return asked.hard(depth > 0)
-    ramp = np.clip(0.5 + depth / width, 0, 1) * asked.field
-    return torch.from_numpy(ramp).to(asked.image.device, asked.image.dtype)
-
-
-def _signed_distance(region: Bool[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:
-    """Distance to the region's edge, positive inside."""
-    if region.all():
-        return np.full(region.shape, float(max(region.shape)))
-    inside = np.asarray(distance_transform_edt(region))
-    outside = np.asarray(distance_transform_edt(~region))
-    return np.where(region, inside - 0.5, 0.5 - outside)
+    """Nothing, the region, and its moved copies."""
+    yield asked.mask(np.zeros_like(own))
+    yield asked.mask(own)
+    feather_px = settings.feather_px
+    for moved in moved_regions(depth, field, settings.random, settings.seed, feather_px=feather_px):
+        yield asked.mask(moved)
 
 
 def _move(

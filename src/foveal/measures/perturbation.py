@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from foveal.explainers.base import Frame
@@ -50,8 +50,8 @@ class Subject:
         """A raw score as the number that is reported."""
         return 1 / (1 + float(np.exp(-raw))) if self.scale == "log-odds" else raw
 
-    def hard(self, removed: Bool[np.ndarray, "row column"]) -> Float[Tensor, "row column"]:
-        """A mask with sharp edges."""
+    def mask(self, removed: Shaped[np.ndarray, "row column"]) -> Float[Tensor, "row column"]:
+        """What is removed of each pixel, 0 to 1, as `scores` takes it."""
         return torch.from_numpy(removed).to(self.image.device, self.image.dtype)
 
     def _ask(self, batch: Float[Tensor, "probe channel row column"]) -> list[float]:
