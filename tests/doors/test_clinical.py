@@ -1,13 +1,18 @@
 """The clinical door: files in, maps and scores out, kept in a Result."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 from PIL import Image as PillowImage
 
 import foveal
 from foveal.core import FovealWarning, ImageError
 from foveal.explainers import IntegratedGradients
+from foveal.store import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
 
@@ -148,6 +153,68 @@ def test_regions_of_another_size_are_refused(model, eye):
     region = foveal.Region(name="lesion", mask=np.ones((10, 10), bool))
     with pytest.raises(ImageError, match=r"\(10, 10\)"):
         foveal.measure(result, regions=[region], level="quick")
+
+
+def test_regions_that_do_not_fit_one_image_leave_the_others_as_they_were(model, cohort_folder):
+    result = foveal.explain(model, sorted((cohort_folder / "eyes").glob("*.png"))[:2], "gradcam")
+    lesion, small = (foveal.Region(name="lesion", mask=np.ones((n, n), bool)) for n in (64, 10))
+    with pytest.raises(ImageError, match=r"\(10, 10\)"):
+        foveal.measure(result, regions=[[lesion], [small]], level="quick")
+    assert [reading.regions for reading in result.readings] == [[], []]
+    assert result.scores == []
+
+
+@pytest.fixture
+def planted(eye):
+    """An eye whose every name would be recognised."""
+    return replace(eye, patient="MRN777", eye="MRN777/right", visit="1.2.3.777", laterality="right")
+
+
+PLANTED = ("MRN777", "1.2.3.777", "Anna")
+
+
+def test_a_notebook_and_a_figure_name_nobody(model, planted):
+    result = foveal.explain(model, [planted, planted], "gradcam")
+    html = result._repr_html_()
+    assert not [word for word in PLANTED if word in html]
+    assert "image 1" in html
+    assert "image 2" in html
+    drawn = " ".join(text.get_text() for text in result.show(-1).findobj(Text))
+    assert not [word for word in PLANTED if word in drawn]
+    assert "image 2" in drawn
+
+
+def test_a_figure_names_the_eye_where_asked(model, planted):
+    result = foveal.explain(model, planted, "gradcam")
+    drawn = " ".join(text.get_text() for text in result.show(identity="keep").findobj(Text))
+    assert "Anna-Muster_R.png" in drawn
+    assert "MRN777/right" in drawn
+    with pytest.raises(ValueError, match="none or keep, but is 'yes'"):
+        result.show(identity="yes")
+
+
+def test_results_of_one_notebook_do_not_share_ids(model, eye, cohort_folder):
+    """An id twice on a page shows the picture that came first in both places."""
+    other = foveal.read(cohort_folder / "eyes" / "Bert-Beispiel_L.png")
+    pages = [foveal.explain(model, one, "gradcam")._repr_html_() for one in (eye, other)]
+    first, second = ({*re.findall(r'id="(case-[^"]*)"', page)} for page in pages)
+    assert first
+    assert second
+    assert not first & second
+    for page, own in zip(pages, (first, second), strict=True):
+        assert {*re.findall(r'href="#(case-[^"]*)"', page)} <= own
+
+
+def test_a_result_that_kept_its_names_keeps_them_when_it_is_measured(model, planted, tmp_path):
+    result = foveal.explain(model, planted, "gradcam")
+    result.save(tmp_path / "kept", identity="keep")
+    foveal.measure(result, level="quick")
+    run = Run.open(tmp_path / "kept")
+    (case,) = run.cases()
+    assert run.header["identity"] == "keep"
+    assert case.patient == "MRN777"
+    assert len(case.views[0].explained[0].scores) == 1
+    assert not (tmp_path / "kept.key.json").exists()
 
 
 def test_a_black_picture_has_no_field_of_view(model, tmp_path):

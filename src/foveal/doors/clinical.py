@@ -10,7 +10,7 @@ from foveal.core import Image, Region, Score
 from foveal.doors.result import Reading, Result
 from foveal.explainers.engine import MAX_BATCH, Progress
 from foveal.explainers.plan import Layers, MethodLike, named_explainers
-from foveal.images import carry_region, read
+from foveal.images import CarriedRegion, carry_region, read
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.measuring import Yardstick, measuring
@@ -126,13 +126,13 @@ def measure(
         seed=seed,
         max_batch=max_batch,
     )
-    made: list[Measured] = []
-    for reading, own in zip(result.readings, _per_image(regions, result), strict=True):
-        if own is not None:
-            _take_regions(reading, own)
-        made += _measure_reading(reading, yardstick)
+    pairs = list(zip(result.readings, _per_image(regions, result), strict=True))
+    taken = [(reading, own, _carried(reading, own)) for reading, own in pairs if own is not None]
+    for reading, own, carried in taken:  # all of them fit, so nothing is measured in vain
+        _take_regions(reading, own, carried)
+    made = [score for reading in result.readings for score in _measure_reading(reading, yardstick)]
     if result.folder is not None:
-        result.save(result.folder)
+        result.save(result.folder, identity=result.identity)
     return [measured.score for measured in made]
 
 
@@ -148,8 +148,13 @@ def _measure_reading(reading: Reading, yardstick: Yardstick) -> list[Measured]:
     return made
 
 
-def _take_regions(reading: Reading, regions: Sequence[Region]) -> None:
-    carried = [carry_region(region, reading.seen.image) for region in regions]
+def _carried(reading: Reading, regions: Sequence[Region]) -> list[CarriedRegion]:
+    return [carry_region(region, reading.seen.image) for region in regions]
+
+
+def _take_regions(
+    reading: Reading, regions: Sequence[Region], carried: Sequence[CarriedRegion]
+) -> None:
     reading.regions = list(regions)
     reading.seen = replace(
         reading.seen, regions=tuple(c.region for c in carried), losses=losses_of(carried)

@@ -1,7 +1,8 @@
 """What the clinical door returns: images, maps and scores, which can show and save themselves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -32,7 +33,7 @@ class Reading:
 
     @property
     def name(self) -> str:
-        """What figures call the image: its file's name, which stays on this machine."""
+        """What the user's own table calls the image: its file's name."""
         return Path(self.image.source).name if self.image.source else "image"
 
     def case(self, identity: Identity, *, name: str) -> Case:
@@ -53,7 +54,8 @@ class Result:
     """Images, their maps and their scores; measuring adds to it.
 
     It lives in memory. `show` draws the maps on the original pixels, `rows` gives the scores as a
-    table, and `save` writes a run that the command line and the report can read.
+    table, and `save` writes a run that the command line and the report can read. What it shows
+    names no patient, eye, visit or file unless asked: notebooks are saved with their output.
     """
 
     def __init__(self, model: Model, question: Question, readings: Sequence[Reading]) -> None:
@@ -62,6 +64,8 @@ class Result:
         self.readings = list(readings)
         self.folder: Path | None = None
         """Where it was saved; measuring saves it again."""
+        self.identity: Literal["pseudonym", "keep"] = "pseudonym"
+        """How it was saved there."""
 
     @property
     def images(self) -> list[Image]:
@@ -97,22 +101,33 @@ class Result:
             for reading, answer, measured in self._measured()
         ]
 
-    def show(self, image: int = 0, **drawing: object) -> "Figure":
+    def show(
+        self, image: int = 0, *, identity: Literal["none", "keep"] = "none", **drawing: object
+    ) -> "Figure":
         """The maps of one image on its original pixels, each with its scale.
 
         Args:
             image: Which of the images, counted from 0.
+            identity: `keep` heads the figure with the names of the file and the eye.
             **drawing: As for `foveal.report.case_figure`: `methods`, `signed`, `alpha`,
                 `colormap`, `contours`.
         """
         from foveal.report import case_figure
 
-        return case_figure(self.case(image), **drawing)  # type: ignore[arg-type]
+        return case_figure(self.case(image, identity=identity), **drawing)  # type: ignore[arg-type]
 
-    def case(self, image: int = 0) -> Case:
-        """One image with everything about it, under its file's name."""
+    def case(self, image: int = 0, *, identity: Literal["none", "keep"] = "none") -> Case:
+        """One image with everything about it; without names it is "image 1" and so on.
+
+        Raises:
+            ValueError: Another identity than `none` and `keep`.
+        """
+        if identity not in ("none", "keep"):
+            raise ValueError(f"identity must be none or keep, but is {identity!r}")
         reading = self.readings[image]
-        return reading.case(Identity(keep=True, secret=b""), name=reading.name)
+        name = reading.name if identity == "keep" else f"image {image % len(self.readings) + 1}"
+        case = reading.case(Identity(keep=True, secret=b""), name=name)
+        return case if identity == "keep" else replace(case, patient=None, eye=None, visit=None)
 
     def save(
         self, folder: str | Path, *, identity: Literal["pseudonym", "keep"] = "pseudonym"
@@ -124,8 +139,9 @@ class Result:
         """
         from foveal.doors.saving import save_result
 
-        self.folder = Path(folder)
-        return save_result(self, self.folder, identity=identity)
+        report = save_result(self, Path(folder), identity=identity)
+        self.folder, self.identity = Path(folder), identity
+        return report
 
     def _measured(self) -> list[tuple[Reading, Answer, Measured]]:
         return [
@@ -138,7 +154,8 @@ class Result:
     def _repr_html_(self) -> str:
         from foveal.report import case_html
 
-        return "".join(case_html(self.case(number)) for number in range(len(self.readings)))
+        cases = [self.case(number) for number in range(len(self.readings))]
+        return "".join(_with_own_ids(case_html(case), case.id) for case in cases)
 
     def __repr__(self) -> str:
         methods = ", ".join(self.question.explainers)
@@ -147,3 +164,14 @@ class Result:
             f"Result({count} image{'s' if count > 1 else ''}, {self.model.card.name}, {methods}, "
             f"{len(self.scores)} scores)"
         )
+
+
+def _with_own_ids(html: str, name: str) -> str:
+    """The same with ids that follow from its content.
+
+    The results of one notebook share a page, and each has an "image 1": under one id a browser
+    would show the first one's picture in all of them.
+    """
+    from foveal.report.sheets import anchor
+
+    return html.replace(anchor(name), f"case-{sha256(html.encode()).hexdigest()[:10]}")
