@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
-from foveal.core import ModelError, PlanError, StoreError
+from foveal.core import FovealWarning, ModelError, PlanError, StoreError
 from foveal.explainers import IntegratedGradients, Occlusion
 from foveal.run import Job, estimate, open_job, plan_from, read_plan, run
 from foveal.run.estimate import planned_passes
@@ -233,9 +233,11 @@ PLANS = [
     pytest.param('level = "standard"', 'level = "fast"', "line 3: level = 'fast'", id="level"),
     pytest.param('folder = "out"', 'folders = "out"', "unknown key 'output.folders'", id="key"),
     pytest.param('files = "eyes/*"', "", "either files or manifest", id="no images"),
+    pytest.param('files = "eyes/*"', 'files = "eyes/*"\nlabels = ["site"]', "of a manifest",
+                 id="labels"),
     pytest.param("{region}.png", "all.png", "needs {region}", id="regions"),
     pytest.param("random_orders = 2", 'names = ["aopc"]', "no measure 'aopc'", id="measure"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("old", "new", "message"), PLANS)
@@ -258,6 +260,8 @@ MANIFESTS = [
     pytest.param("", "has no rows", id="empty"),
     pytest.param("file,grade\na.png,1\n", "needs a column 'image'", id="no column"),
     pytest.param("image,grade\n,1\n", "names no image in line 2", id="no name"),
+    pytest.param("image,grade\neyes/a.png,2,x\n", "line 2 .* has 3 cells", id="ragged"),
+    pytest.param("image,Image\na.png,b.png\n", "two columns 'image'", id="columns"),
     pytest.param("image\neyes/a.png\neyes/a.png\n", "in the plan twice", id="twice"),
     pytest.param(None, "cannot read the manifest", id="missing"),
 ]
@@ -270,6 +274,68 @@ def test_a_wrong_manifest_says_what_was_wrong(cohort_folder, text, message):
     path = cohort_folder / "plan.toml"
     path.write_text(path.read_text().replace('files = "eyes/*"', 'manifest = "cohort.csv"'))
     with pytest.raises(PlanError, match=message):
+        job(cohort_folder)
+
+
+def in_plan(folder: Path, old: str, new: str) -> None:
+    """Change a line of the plan."""
+    text = (folder / "plan.toml").read_text()
+    assert old in text
+    (folder / "plan.toml").write_text(text.replace(old, new))
+
+
+def test_a_hospitals_columns_do_not_enter_the_run(cohort_folder):
+    (cohort_folder / "cohort.csv").write_text(
+        "image,Patient,patient_name,birth date,grade,site\n"
+        "eyes/Anna-Muster_R.png,MRN12345,Anna Clearname,1950-01-02,2,Bern\n"
+    )
+    in_plan(cohort_folder, 'files = "eyes/*"', 'manifest = "cohort.csv"\nlabels = ["site"]')
+    with pytest.warns(FovealWarning, match="patient_name, birth date"):
+        work = job(cohort_folder)
+    (case,) = run(work).run.cases()
+    assert case.labels == {"grade": "2", "site": "Bern"}
+    assert case.patient.startswith("P-")
+    whole = b"".join(tree(cohort_folder / "out").values())
+    for told in (b"MRN12345", b"Clearname", b"1950-01-02"):
+        assert told not in whole
+
+
+def test_two_models_of_one_name_are_refused(cohort_folder):
+    card = (cohort_folder / "model.toml").read_text()
+    other = card.replace("mean = [0.5, 0.5, 0.5]", "mean = [0.1, 0.1, 0.1]")
+    (cohort_folder / "other.toml").write_text(other)
+    in_plan(cohort_folder, "[[models]]", '[[models]]\ncard = "other.toml"\n\n[[models]]')
+    with pytest.raises(PlanError, match="two models are called 'tiny'; give one card another name"):
+        job(cohort_folder)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        pytest.param('["Severe", "Severe"]', "target 'Severe' is asked for twice", id="target"),
+        pytest.param('["grade>=2", "grade >= 2"]', "target 'grade >= 2'", id="spellings"),
+        pytest.param('["Mild"]\nlayers = ["0", "0"]', "layer '0' is named twice", id="layer"),
+    ],
+)
+def test_what_is_asked_for_twice_is_refused(cohort_folder, asked, message):
+    in_plan(cohort_folder, '["predicted", "grade>=2"]', asked)
+    with pytest.raises(PlanError, match=message):
+        run(job(cohort_folder))
+    assert not (cohort_folder / "out").exists()
+
+
+def test_the_key_file_is_beside_the_plan_and_never_inside_the_run(cohort_folder, monkeypatch):
+    (cohort_folder / "elsewhere").mkdir()
+    monkeypatch.chdir(cohort_folder / "elsewhere")
+    assert job(cohort_folder, key="keys/trial.json").key == cohort_folder / "keys" / "trial.json"
+    for inside in ("out/my.key.json", str(cohort_folder / "out" / "my.key.json")):
+        with pytest.raises(PlanError, match="choose a place outside"):
+            job(cohort_folder, key=inside)
+
+
+def test_masks_that_match_no_image_are_noted_before_the_run(cohort_folder):
+    in_plan(cohort_folder, '"masks/', '"mask/')
+    with pytest.warns(FovealWarning, match=r"no mask of any image matches .*mask/\{stem\}"):
         job(cohort_folder)
 
 

@@ -149,6 +149,31 @@ def test_names_of_images_never_become_names_of_files(tmp_path):
     assert [c.id for c in run.cases()] == ["../Müller, Hans/OD.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("cases", "message"),
+    [
+        pytest.param([case(0), case(0)], "two images are called 'I-0'", id="images"),
+        pytest.param([case(views=(view(), view()))], "two models of I-0", id="models"),
+        pytest.param(
+            [case(views=(view(explained=view().explained[:1] * 2),))], "two maps of I-0", id="maps"
+        ),
+    ],
+)
+def test_names_that_would_share_maps_and_scores_are_refused(tmp_path, cases, message):
+    run = Run.create(tmp_path, {"fingerprint": "f"})
+    with pytest.raises(ValueError, match=message):
+        run.write(0, cases)
+    assert not run.done(0)
+
+
+def test_a_number_that_is_not_finite_never_reaches_a_table(tmp_path):
+    run = Run.create(tmp_path, {"fingerprint": "f"})
+    nowhere = Prediction(label="Severe", index=3, values={"Severe": float("nan")})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        run.write(0, [case(views=(view(prediction=nowhere),))])
+    assert not run.done(0)
+
+
 def test_a_shard_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     run = Run.create(tmp_path, {"fingerprint": "f"})
 

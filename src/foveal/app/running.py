@@ -92,7 +92,7 @@ def explain(
             "name": card.stem,
             "level": level,
             "seed": seed,
-            "images": [{"files": _pattern(name), **shared} for name in images],
+            "images": [{"files": name, **shared} for name in images],
             "models": [{"card": str(card), **asked}],
             "methods": [{"name": name} for name in methods],
             "output": {
@@ -204,8 +204,3 @@ def _write_report(run: "Run", kinds: tuple[str, ...], *, figures: bool) -> int:
     if "html" in kinds:
         click.echo(f"report: {write_page(run)}")
     return _SOME_FAILED if run.failures() else 0
-
-
-def _pattern(name: str) -> str:
-    """A folder stands for the files in it."""
-    return str(Path(name) / "*") if Path(name).is_dir() else name

@@ -8,7 +8,7 @@ import torch
 from foveal.doors.result import Result
 from foveal.report import write_audit, write_figures, write_page
 from foveal.run.header import facts, machine, mark
-from foveal.run.identity import open_identity, save_identity
+from foveal.run.identity import numbered, open_identity, save_identity
 from foveal.run.one_image import settings_of
 from foveal.store import Run
 
@@ -30,7 +30,7 @@ def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", 
         "precision": question.precision,
         "max_batch": question.max_batch,
     }
-    names = [image.source or f"image {number}" for number, image in enumerate(result.images)]
+    names = numbered([one.source or f"image {n}" for n, one in enumerate(result.images)])
     hashes = [image.sha256 for image in result.images]
     header = {
         "name": f"{result.model.card.name} on {len(names)} image{'s' if len(names) > 1 else ''}",

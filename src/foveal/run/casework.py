@@ -1,6 +1,7 @@
 """From one entry of the cohort to its case: read, prepared, explained and measured."""
 
 import warnings
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
@@ -9,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import UInt8
 
-from foveal.core import Grid, Image, ImageError, Region
+from foveal.core import Grid, Image, ImageError, PlanError, Region
 from foveal.images import Resize, find_regions, read, read_regions
 from foveal.models import Model
 from foveal.models.targets import TargetLike
@@ -28,6 +29,7 @@ class Casework:
     """Works through images one by one, and keeps the time of each stage.
 
     Raises:
+        PlanError: A target that is asked for twice.
         ValueError: A target that a model does not have, said before any image is read.
     """
 
@@ -182,10 +184,15 @@ def targets_of(model: Model, table: ModelTable) -> list[TargetLike]:
     """The targets asked for, by name; else the prediction, or each class of a segmentation.
 
     Raises:
+        PlanError: A target that is asked for twice.
         ValueError: A target that the model does not have.
     """
     if table.targets is not None:
-        return [model.target(name) for name in table.targets]
+        targets = [model.target(name) for name in table.targets]
+        label, times = Counter(target.label for target in targets).most_common(1)[0]
+        if times > 1:
+            raise PlanError(f"the target {label!r} is asked for twice; leave one out")
+        return list(targets)
     if model.card.task in ("segmentation", "multilabel"):
         classes = [name for name in model.card.classes if name.lower() != "background"]
         return [model.target(name) for name in classes]

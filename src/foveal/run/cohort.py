@@ -1,20 +1,25 @@
 """The images of a plan, one entry each, in a fixed order."""
 
-import csv
 import hashlib
 import json
+import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from foveal.core import Image, Laterality, Modality, PlanError
+from foveal.run.manifest import read_manifest
 from foveal.run.plan import ImagesTable, Plan
 
 _SIDES: Mapping[str, Laterality] = {
     "r": "right", "right": "right", "od": "right", "l": "left", "left": "left", "os": "left",
     "b": "both", "both": "both", "ou": "both",
 }  # fmt: skip
-_COLUMNS = ("image", "patient", "eye", "laterality", "visit")
+_TOLD = ("image", "patient", "eye", "laterality", "visit")
+"""Columns that say what an image is; the others are labels."""
+_SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm", ".dicom")
+"""Of files in a folder that are taken for images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +28,8 @@ class Entry:
 
     path: Path
     name: str
-    """Its path as the plan or the manifest has it: what its pseudonym is made from."""
+    """Its path from the plan's folder, or from the root where it lies elsewhere: what its
+    pseudonym is made from."""
     regions: str | None = None
     modality: Modality | None = None
     patient: str | None = None
@@ -36,8 +42,11 @@ class Entry:
         """The image with what the manifest says; it goes before what the file says."""
         side = self.laterality or image.laterality
         patient = self.patient or image.patient
-        known_side = side if side in ("right", "left") else None
-        eye = self.eye or image.eye or (f"{patient}/{side}" if patient and known_side else None)
+        eye = self.eye
+        if eye is None and (patient, side) == (image.patient, image.laterality):
+            eye = image.eye
+        if eye is None and patient and side in ("right", "left"):
+            eye = f"{patient}/{side}"
         return replace(
             image, patient=patient, laterality=side, eye=eye, visit=self.visit or image.visit
         )
@@ -51,10 +60,9 @@ def cohort(plan: Plan, folder: Path) -> list[Entry]:
             a column, or an image that is named twice.
     """
     entries = [entry for table in plan.images for entry in _entries(table, folder)]
-    paths = [entry.path.resolve() for entry in entries]
-    twice = {str(path) for path in paths if paths.count(path) > 1} if _repeats(paths) else set()
-    if twice:
-        raise PlanError(f"{sorted(twice)[0]} is in the plan twice; each image counts once")
+    ((path, times),) = Counter(entry.path.resolve() for entry in entries).most_common(1)
+    if times > 1:
+        raise PlanError(f"{path} is in the plan twice; each image counts once")
     return sorted(entries, key=lambda entry: entry.name)
 
 
@@ -67,64 +75,65 @@ def cohort_mark(entries: Sequence[Entry]) -> str:
 def _entries(table: ImagesTable, folder: Path) -> Iterator[Entry]:
     regions = None if table.regions is None else str(folder / table.regions)
     if table.manifest is not None:
-        yield from _from_manifest(folder / table.manifest, regions, table.modality)
+        manifest = folder / table.manifest
+        for row in read_manifest(manifest, table.labels):
+            yield _from_row(row, manifest.parent / row["image"], folder, regions, table.modality)
         return
     pattern = table.files or ""
-    found = sorted(path for path in _glob(folder, pattern) if path.is_file())
+    found = _found(folder, pattern)
     if not found:
         raise PlanError(
             f"no file matches {pattern!r} in {folder.resolve()}; write a pattern such as "
             "'images/*.jpg', relative to the plan"
         )
     for path in found:
-        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
-        yield Entry(path=path, name=name, regions=regions, modality=table.modality)
+        yield Entry(path=path, name=_name(path, folder), regions=regions, modality=table.modality)
 
 
-def _glob(folder: Path, pattern: str) -> Iterator[Path]:
-    absolute = Path(pattern)
-    if absolute.is_absolute():
-        yield from Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor)))
-    else:
-        yield from folder.glob(pattern)
+def _found(folder: Path, pattern: str) -> list[Path]:
+    """A file by its very name, the images in a folder, or the files that a pattern matches."""
+    named = folder / pattern
+    if named.is_file():
+        return [named]
+    if named.is_dir():
+        return sorted(path for path in named.iterdir() if path.is_file() and _may_be_image(path))
+    start, wanted = folder, Path(pattern)
+    if wanted.is_absolute():
+        start, wanted = Path(wanted.anchor), wanted.relative_to(wanted.anchor)
+    return sorted(path for path in start.glob(str(wanted)) if path.is_file())
 
 
-def _from_manifest(path: Path, regions: str | None, modality: Modality | None) -> Iterator[Entry]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise PlanError(f"cannot read the manifest {path}: {problem}") from problem
-    if not rows:
-        raise PlanError(f"the manifest {path} has no rows")
-    if "image" not in rows[0]:
-        raise PlanError(f"the manifest {path} needs a column 'image', but has {', '.join(rows[0])}")
-    for number, row in enumerate(rows, start=2):
-        if not row["image"]:
-            raise PlanError(f"the manifest {path} names no image in line {number}")
-        yield _from_row(row, path, regions, modality)
+def _may_be_image(path: Path) -> bool:
+    """By its name; DICOM files often have none but a number, or a UID."""
+    suffix = path.suffix.lower()
+    return not path.name.startswith(".") and (suffix in _SUFFIXES or suffix[1:].isdigit())
+
+
+def _name(path: Path, folder: Path) -> str:
+    """No two files have the same one."""
+    whole, base = (Path(os.path.normpath(one.absolute())) for one in (path, folder))
+    return (whole.relative_to(base) if whole.is_relative_to(base) else whole).as_posix()
 
 
 def _from_row(
-    row: Mapping[str, str], manifest: Path, regions: str | None, modality: Modality | None
+    row: Mapping[str, str],
+    path: Path,
+    folder: Path,
+    regions: str | None,
+    modality: Modality | None,
 ) -> Entry:
-    eye = (row.get("eye") or "").strip()
-    side = (row.get("laterality") or "").strip().lower()
+    eye, side = row.get("eye", ""), row.get("laterality", "").lower()
     return Entry(
-        path=manifest.parent / row["image"],
-        name=row["image"],
+        path=path,
+        name=_name(path, folder),
         regions=regions,
         modality=modality,
         patient=row.get("patient") or None,
         eye=None if eye.lower() in _SIDES else eye or None,
         visit=row.get("visit") or None,
         laterality=_SIDES.get(side) or _SIDES.get(eye.lower()),
-        labels={key: value for key, value in row.items() if key not in _COLUMNS and value},
+        labels={name: value for name, value in row.items() if name not in _TOLD and value},
     )
-
-
-def _repeats(paths: Sequence[Path]) -> bool:
-    return len(set(paths)) < len(paths)
 
 
 def _size(path: Path) -> int:

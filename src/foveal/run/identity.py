@@ -6,7 +6,8 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from foveal.core import ImageError, StoreError
@@ -58,7 +59,7 @@ class Identity:
             return text
         alias = self.image(name)
         for spelling in (str(path.resolve()), str(path), name, path.name, path.stem):
-            text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", alias, text)
+            text = re.sub(rf"(?<![^\W_]){re.escape(spelling)}(?![^\W_])", alias, text)
         for folder in (str(path.parent.resolve()), str(path.parent)):
             text = text.replace(f"{folder}/", "")
         return text
@@ -68,8 +69,27 @@ class Identity:
             return name
         digest = hmac.new(self.secret, f"{kind}:{name}".encode(), hashlib.sha256).hexdigest()
         alias = f"{kind}-{digest[:10]}"
-        self.known[alias] = name
+        if self.known.setdefault(alias, name) != name:
+            raise StoreError(
+                f"two names have the pseudonym {alias} by chance; remove the run and its key file "
+                "and run the plan again, under another secret"
+            )
         return alias
+
+
+def key_beside(folder: Path) -> Path:
+    """Where the key file of a run is, unless its plan says otherwise."""
+    return folder.with_name(f"{folder.name}.key.json")
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Names that are all different: the second of a name gets `#2`, and so on."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return found
 
 
 def open_identity(path: Path, *, keep: bool, new: bool) -> Identity:

@@ -1,18 +1,21 @@
 """Runs a plan on this machine: what is done stays done, the rest is done now."""
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from foveal.core import FovealError
+from foveal.core import FovealError, FovealWarning, ImageError, PlanError
+from foveal.images import find_regions
 from foveal.models import Model, load
 from foveal.run.casework import Casework
 from foveal.run.cohort import Entry, cohort
 from foveal.run.header import header, machine
-from foveal.run.identity import Identity, open_identity, save_identity
+from foveal.run.identity import Identity, key_beside, open_identity, save_identity
 from foveal.run.plan import Plan
 from foveal.store import Run
 
@@ -28,12 +31,8 @@ class Job:
     entries: Sequence[Entry]
     models: Sequence[Model]
     folder: Path
-
-    @property
-    def key(self) -> Path:
-        """The pseudonyms' key file, outside the run."""
-        beside = self.folder.with_name(f"{self.folder.name}.key.json")
-        return Path(self.plan.output.key) if self.plan.output.key else beside
+    key: Path
+    """The pseudonyms' key file, outside the run."""
 
     def shard(self, number: int) -> Sequence[Entry]:
         """The images of a shard: always the same ones."""
@@ -67,12 +66,21 @@ def open_job(plan: Plan, base: Path, *, trust: bool = False) -> Job:
         trust: Allow model loaders that run code.
 
     Raises:
-        PlanError: Images that are not there.
+        PlanError: Images that are not there, two models of one name, or a key file inside the run.
         ModelError: A model that cannot be loaded or fails its check.
     """
+    folder = base / plan.output.folder
+    key = _key_of(plan, base, folder)
     entries = cohort(plan, base)
+    _note_masks_that_match_nothing(entries)
     models = [load(base / table.card, trust=trust, device=plan.device) for table in plan.models]
-    return Job(plan=plan, entries=entries, models=models, folder=base / plan.output.folder)
+    name, times = Counter(model.card.name for model in models).most_common(1)[0]
+    if times > 1:
+        raise PlanError(
+            f"two models are called {name!r}; give one card another name, by which the run tells "
+            "their results apart"
+        )
+    return Job(plan=plan, entries=entries, models=models, folder=folder, key=key)
 
 
 def run(job: Job, *, command: str = "foveal run PLAN", on_image: OnImage | None = None) -> Summary:
@@ -130,6 +138,30 @@ def _do_shard(
     for event, facts in work.take_events():
         kept.log(event, **facts)
     kept.log("shard", number=number, images=len(cases), seconds=work.take_seconds())
+
+
+def _key_of(plan: Plan, base: Path, folder: Path) -> Path:
+    if plan.output.key is None:
+        return key_beside(folder)
+    key = base / plan.output.key
+    if key.resolve().is_relative_to(folder.resolve()):
+        raise PlanError(
+            f"the key file {key} would lie inside the run, where it undoes the pseudonyms for "
+            "everybody who is given the run; choose a place outside"
+        )
+    return key
+
+
+def _note_masks_that_match_nothing(entries: Sequence[Entry]) -> None:
+    for pattern in dict.fromkeys(entry.regions for entry in entries if entry.regions):
+        stems = (entry.path.stem for entry in entries if entry.regions == pattern)
+        with suppress(ImageError):  # two masks for one region: said of the image, in the run
+            if not any(find_regions(pattern, stem) for stem in stems):
+                warnings.warn(
+                    f"no mask of any image matches {pattern}; nothing is measured on lesions",
+                    FovealWarning,
+                    stacklevel=3,
+                )
 
 
 @contextmanager

@@ -52,7 +52,9 @@ class ImagesTable(_Table):
     files: str | None = None
     """A pattern such as `images/*.jpg`, relative to the plan."""
     manifest: str | None = None
-    """A CSV with the columns image, patient, eye, laterality, visit; others become labels."""
+    """A CSV with the columns image, patient, eye, laterality, visit and grade."""
+    labels: tuple[str, ...] = ()
+    """Further columns of the manifest that the run keeps, in the clear."""
     regions: str | None = None
     """A pattern of mask files such as `masks/{stem}_{region}.png`."""
     modality: Modality | None = None
@@ -61,6 +63,8 @@ class ImagesTable(_Table):
     def _one_source(self) -> "ImagesTable":
         if (self.files is None) == (self.manifest is None):
             raise ValueError("give either files or manifest")
+        if self.labels and self.manifest is None:
+            raise ValueError("labels are columns of a manifest; name one, or leave them out")
         if self.regions is not None and "{region}" not in self.regions:
             raise ValueError("the pattern of regions needs {region}, and usually {stem}")
         return self
@@ -74,6 +78,13 @@ class ModelTable(_Table):
     """`predicted` by default; of a segmentation every class but the background."""
     layers: tuple[str, ...] | None = None
     """Layers for the methods that watch one; the card's, else chosen."""
+
+    @model_validator(mode="after")
+    def _once(self) -> "ModelTable":
+        for layer in self.layers or ():
+            if (self.layers or ()).count(layer) > 1:
+                raise ValueError(f"the layer {layer!r} is named twice; leave one out")
+        return self
 
 
 class MethodTable(BaseModel):

@@ -9,7 +9,7 @@ from foveal.images import carry_region, find_regions, read_regions, revive
 from foveal.models import Model
 from foveal.run.casework import shrinking
 from foveal.run.header import measure_facts
-from foveal.run.identity import known_names
+from foveal.run.identity import key_beside, known_names
 from foveal.run.measuring import Asking, Measuring, Yardstick
 from foveal.run.one_image import Look, losses_of
 from foveal.store import Case, Explained, Run, View
@@ -131,7 +131,7 @@ def _read(case: Case, pattern: str, name: str) -> list[Region]:
 def _names_of(run: Run, key: Path | None) -> Mapping[str, str]:
     if run.header.get("identity") == "keep":
         return {}
-    path = key or run.folder.with_name(f"{run.folder.name}.key.json")
+    path = key or key_beside(run.folder)
     if not path.exists():
         raise StoreError(
             f"masks are found by the names of the images, which only the key file knows; there is "

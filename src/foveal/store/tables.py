@@ -100,6 +100,10 @@ SCORES = pa.schema(
     }
 )
 
+SCHEMAS = {"images": IMAGES, "views": VIEWS, "maps": MAPS, "scores": SCORES}
+ARRAYS = "arrays.zarr"
+PICTURES = "pictures"
+
 Row = dict[str, Any]
 
 
@@ -108,8 +112,9 @@ def dumped(value: object) -> str:
 
     Raises:
         TypeError: A value that is not plain.
+        ValueError: A number that is not finite.
     """
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, default=_plain)
 
 
 def image_row(case: Case, picture: str | None, regions: Sequence[Mapping[str, object]]) -> Row:
