@@ -1,7 +1,7 @@
 """The measures of a run, each asked for by name; what depends on no map is made once."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -115,6 +115,8 @@ class Measuring:
     def measure(self, attribution: Attribution) -> tuple[Measured, ...]:
         """All scores of one map, in the order of the measures' names.
 
+        Where a map is empty for a reason, the numbers that are missing for that carry it.
+
         Raises:
             PlanError: A measure that needs the model, where there is none.
         """
@@ -122,7 +124,8 @@ class Measuring:
         blank = torch.empty(1, 1, *self.field.shape)
         made = _OneMap(self, at_input_size(native, blank)[0].numpy())
         with borrowed(self._asking.module if self._asking else None):
-            return tuple(m for name in self.yardstick.names for m in _MEASURES[name](made))
+            measured = [m for name in self.yardstick.names for m in _MEASURES[name](made)]
+        return tuple(_with_reason(m, attribution.reason) for m in measured)
 
     @property
     def asking(self) -> Asking:
@@ -234,6 +237,13 @@ _MEASURES: Mapping[str, Callable[[_OneMap], Iterator[Measured]]] = {
     "early_auc": lambda made: made.of_curves(early_auc),
     "insertion_auc": lambda made: made.of_curves(insertion_auc),
 }
+
+
+def _with_reason(measured: Measured, reason: str | None) -> Measured:
+    """A flat map's score with the reason why the map is flat."""
+    if reason is None or measured.score.reason not in ("zero_map", "constant_map"):
+        return measured
+    return replace(measured, score=replace(measured.score, reason=reason, reason_text=None))
 
 
 def _score_of(
