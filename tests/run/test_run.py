@@ -72,6 +72,33 @@ def test_a_reason_stays_readable_when_a_file_is_named_like_a_word_of_it(cohort_f
     assert why.startswith("is a text file")
 
 
+BLINDED = """
+
+class Blinded(nn.Sequential):
+    def forward(self, images):
+        white = (images.amax((1, 2, 3)) > 1.99)[:, None]
+        return torch.where(white, torch.tensor({number}), super().forward(images))
+
+def blinded():
+    return Blinded(*build())
+"""
+
+
+@pytest.mark.parametrize("number", ["float('nan')", "float('inf')"])
+def test_an_image_without_a_finite_answer_fails_and_no_other(cohort_folder, number):
+    code = cohort_folder / "tiny_network.py"
+    code.write_text(code.read_text() + BLINDED.format(number=number))
+    card = cohort_folder / "model.toml"
+    card.write_text(card.read_text().replace("tiny_network:build", "tiny_network:blinded"))
+    with PillowImage.open(cohort_folder / "eyes" / "Anna-Muster_R.png") as picture:
+        picture.paste((255, 255, 255), (24, 24, 40, 40))
+        picture.save(cohort_folder / "eyes" / "Emil-Muster_R.png")
+    summary = run(job(cohort_folder))
+    assert (summary.images, summary.failed) == (5, 2)
+    assert any("not finite for this image" in why for why in summary.run.failures().values())
+    assert not any("Emil" in why for why in summary.run.failures().values())
+
+
 def test_the_scores_are_the_models_own(cohort_folder):
     work = job(cohort_folder)
     (model,) = work.models

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from foveal.core import Attribution, Image, Prediction, Region, Target
+from foveal.core import Attribution, Image, ImageError, Prediction, Region, Target
 from foveal.explainers import AbstractExplainer, Frame
 from foveal.explainers.engine import (
     MAX_BATCH,
@@ -89,12 +89,18 @@ def look(model: Model, image: Image, regions: Sequence[Region] = ()) -> Look:
     """Prepare an image and its regions for a model, and ask what the model says.
 
     Raises:
-        ImageError: An image without a field of view, or regions of another grid.
+        ImageError: An image without a field of view, regions of another grid, or an image for
+            which the model gives numbers that are not finite.
     """
     prepared, inside = model.prepare(image)
     carried = [carry_region(region, prepared) for region in regions]
     pixels = model.tensor(prepared)
     output = model.output(pixels)
+    if not output.isfinite().all():
+        raise ImageError(
+            "the model gives numbers that are not finite for this image; compare the image's "
+            "brightness with the mean and std of the model's card, and have the model checked"
+        )
     return Look(
         model=model,
         image=prepared,
