@@ -589,7 +589,7 @@ REFUSED = [
     pytest.param(video, "MPEG2.*not read; export it uncompressed", id="video"),
     pytest.param(broken_jpeg, "cannot be decoded", id="broken pixels"),
     pytest.param(without("PixelData"), "has no PixelData", id="no pixels"),
-    pytest.param(without("Rows"), "has a Rows of None", id="no rows"),
+    pytest.param(without("Rows"), "has no Rows", id="no rows"),
     pytest.param(
         of_class(OphthalmicTomographyImageStorage),
         "holds Ophthalmic Tomography .*volumes are not read yet",
@@ -614,6 +614,9 @@ REFUSED = [
         id="a palette without entries",
     ),
     pytest.param(without("SOPClassUID"), "holds no SOP class", id="no SOP class"),
+    pytest.param(
+        of_class("1.2.826.9"), r"unknown SOP class; .*\(it is 1\.2\.826\.9\)", id="unknown class"
+    ),
 ]
 
 
@@ -648,8 +651,39 @@ def test_a_value_that_is_no_number_is_refused_as_damage(tmp_path):
     path = written(tmp_path, photograph(GREY8, WindowCenter="127", WindowWidth="255"))
     path.write_bytes(path.read_bytes().replace(b"127 ", b"abc "))
 
-    with pytest.raises(ImageError, match="WindowCenter of 'abc', which is no number"):
+    with pytest.raises(ImageError, match=r"WindowCenter that is no number.*'abc'"):
         read(path)
+
+
+QUOTED = [
+    pytest.param({"NumberOfFrames": "12345678"}, b"12345678", id="a count"),
+    pytest.param({"PixelSpacing": [0.125, 0.25]}, b"0.125\\0.", id="a spacing"),
+    pytest.param({"WindowCenter": "12345678", "WindowWidth": "9"}, b"12345678", id="a window"),
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # pydicom tells what it finds odd
+@pytest.mark.parametrize(("attributes", "stored"), QUOTED)
+def test_the_nameless_error_quotes_nothing_that_stands_in_the_file(tmp_path, attributes, stored):
+    path = written(tmp_path, photograph(GREY8, **attributes))
+    path.write_bytes(path.read_bytes().replace(stored, b"MRNSmith"))
+
+    with pytest.raises(ImageError, match=r"eye\.dcm: .*MRNSmith") as caught:
+        read(path)
+    nameless = str(caught.value.__cause__)
+    assert next(iter(attributes)) in nameless
+    assert not [word for word in ("MRN", "eye.dcm") if word in nameless]
+
+
+def test_a_deflated_file_that_is_cut_off_is_refused(tmp_path):
+    dataset = photograph(RNG.integers(0, 9, (64, 64, 3), dtype=np.uint8))
+    deflated(dataset)
+    path = written(tmp_path, dataset)
+    path.write_bytes(path.read_bytes()[:-1000])
+
+    with pytest.raises(ImageError, match=r"not a readable DICOM file.*\(Error -5") as caught:
+        read(path)
+    assert "Error" not in str(caught.value.__cause__)
 
 
 def test_a_decoder_for_high_throughput_jpeg_2000_is_there(tmp_path):

@@ -111,6 +111,17 @@ def test_a_bad_file_is_refused_by_name_with_the_reason(tmp_path, content, messag
     assert "eye.jpg" not in str(caught.value.__cause__)
 
 
+def test_the_words_of_the_library_stand_in_the_named_error_alone(tmp_path):
+    path = tmp_path / "eye.png"
+    path.write_bytes(encoded("PNG")[:20])
+
+    with pytest.raises(ImageError, match="cannot identify image file") as caught:
+        read(path)
+    nameless = str(caught.value.__cause__)
+    assert nameless.endswith("it may be damaged, copy or export it again")
+    assert str(caught.value).startswith(f"{path}: {nameless} (")
+
+
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
     with pytest.raises(ImageError, match="there is no such file"):
         read(tmp_path / "eye.png")

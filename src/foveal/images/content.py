@@ -57,16 +57,18 @@ def identify(path: Path, *, assume_dicom: bool = False) -> str:
 
 @contextmanager
 def about(path: Path, *, part: str = "") -> Generator[None]:
-    """Put the file's name before what went wrong with it.
+    """Put the file's name before what went wrong with it, and behind it what the library said.
 
-    The error's `__cause__` says the same without the name, for reports that must not show it, and
-    names the `part` of the image instead that the file is.
+    The error's `__cause__` says it with neither, for reports that must name nobody: a library
+    quotes file names and whatever stood in a header. It names the `part` of the image instead that
+    the file is.
     """
     try:
         yield
     except ImageError as error:
         nameless = ImageError(f"{part} {error}") if part else error
-        raise ImageError(f"{path}: {error}") from nameless
+        quoted = "" if error.__cause__ is None else f" ({error.__cause__})"
+        raise ImageError(f"{path}: {error}{quoted}") from nameless
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -75,10 +77,10 @@ def _first_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             start = file.read(512)
-    except FileNotFoundError as error:
-        raise ImageError("there is no such file; check the name and the folder") from error
+    except FileNotFoundError:
+        raise ImageError("there is no such file; check the name and the folder") from None
     except OSError as error:
-        raise ImageError(f"cannot be opened: {error.strerror}; check its permissions") from error
+        raise ImageError(f"cannot be opened: {error.strerror}; check its permissions") from None
     if not start:
         raise ImageError("is empty; copy or export it again")
     return start

@@ -1,6 +1,7 @@
 """DICOM photographs: the pixels as a viewer shows them, and what the header knows about the eye."""
 
 import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,7 +50,7 @@ _COLORS = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_R
 
 _DAMAGE = (
     *(OSError, EOFError, ValueError, RuntimeError, LookupError),
-    *(AttributeError, TypeError, ArithmeticError, MemoryError, struct.error),
+    *(AttributeError, TypeError, ArithmeticError, MemoryError, struct.error, zlib.error),
     *(InvalidDicomError, BytesLengthException),
 )
 """What pydicom and its decoders raise on damaged or incomplete files."""
@@ -116,7 +117,7 @@ def _open(path: Path, assume_dicom: bool) -> FileDataset:
             pass
     except _DAMAGE as error:
         raise ImageError(
-            f"is not a readable DICOM file ({error}); it may be damaged, export it again"
+            "is not a readable DICOM file; it may be damaged, export it again"
         ) from error
     if "TransferSyntaxUID" not in dataset.file_meta:  # without a preamble there is no meta header
         implicit, _ = dataset.original_encoding
@@ -136,10 +137,12 @@ def _sop_class(dataset: Dataset) -> str:
             f"holds {_VOLUMES[uid]} (SOP class {uid}); volumes are not read yet, "
             "export single B-scans as PNG"
         )
-    kind = f"{uid.name} (SOP class {uid})" if uid else "no SOP class"
-    raise ImageError(
-        f"holds {kind}; DICOM photographs are read: {', '.join(_PHOTOGRAPHS.values())}"
-    )
+    readable = f"DICOM photographs are read: {', '.join(_PHOTOGRAPHS.values())}"
+    if not uid:
+        raise ImageError(f"holds no SOP class; {readable}")
+    if uid.name == uid:  # what pydicom does not know is called by its number
+        raise ImageError(f"holds an unknown SOP class; {readable}") from ValueError(f"it is {uid}")
+    raise ImageError(f"holds {uid.name} (SOP class {uid}); {readable}")
 
 
 def _modality(dataset: Dataset) -> Modality:
@@ -170,7 +173,7 @@ def _stored(
         return stored
     except _DAMAGE as error:
         raise ImageError(
-            f"has pixels that cannot be decoded ({error}); it may be damaged, export it again"
+            "has pixels that cannot be decoded; it may be damaged, export it again"
         ) from error
 
 
@@ -178,10 +181,10 @@ def _check_decoder(dataset: FileDataset) -> None:
     syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
     try:
         available = get_decoder(syntax).is_available
-    except NotImplementedError as error:
+    except NotImplementedError:
         raise ImageError(
             f"is compressed as {syntax.name}, which is not read; export it uncompressed"
-        ) from error
+        ) from None
     if not available:
         # pylibjpeg-libjpeg would decode it too, but is under the GPL.
         raise ImageError(

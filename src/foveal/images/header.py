@@ -58,8 +58,12 @@ def whole_number(dataset: Dataset, keyword: str, *, default: int | None = None) 
     value = dataset.get(keyword)
     if value is None and default is not None:
         return default
+    if value is None:
+        raise ImageError(f"has no {keyword}; export it again")
     if not isinstance(value, int):
-        raise ImageError(f"has a {keyword} of {value!r}, not a whole number; export it again")
+        raise ImageError(f"has a {keyword} that is no whole number; export it again") from (
+            ValueError(f"it is {value!r}")
+        )
     return int(value)
 
 
@@ -75,9 +79,7 @@ def numbers(searched: Places, keyword: str) -> list[float]:
     try:
         return [float(part) for part in (value if isinstance(value, MultiValue) else [value])]
     except (TypeError, ValueError) as error:
-        raise ImageError(
-            f"has a {keyword} of {value!r}, which is no number; export it again"
-        ) from error
+        raise ImageError(f"has a {keyword} that is no number; export it again") from error
 
 
 def laterality(searched: Places) -> tuple[Laterality, str]:

@@ -57,8 +57,8 @@ def decode(path: Path, content: str, *, frame: int | None, max_pixels: int) -> R
                 return read_tiff(path, frame, max_pixels)
     except _DAMAGE as error:
         raise ImageError(
-            f"starts like a {content} file but cannot be decoded ({error}); "
-            "it may be damaged, copy or export it again"
+            f"starts like a {content} file but cannot be decoded; it may be damaged, "
+            "copy or export it again"
         ) from error
 
 
