@@ -4,13 +4,14 @@ import warnings
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import UInt8
 
-from foveal.core import Grid, Image, ImageError, PlanError, Region
+from foveal.core import FovealWarning, Grid, Image, ImageError, PlanError, Region
 from foveal.images import Resize, find_regions, read, read_regions
 from foveal.models import Model
 from foveal.models.targets import TargetLike
@@ -128,11 +129,23 @@ class Casework:
         """Warnings go into the log, each once an image and without its name."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            yield
-        for text in dict.fromkeys(str(warning.message) for warning in caught):
-            told = identity.clean(text, entry.path, entry.name)
-            facts: dict[str, object] = {"image": identity.image(entry.name), "text": told}
-            self._events.append(("warning", facts))
+            try:
+                yield
+            finally:
+                for text in dict.fromkeys(_told(warning) for warning in caught):
+                    told = identity.clean(text, entry.path, entry.name)
+                    facts: dict[str, object] = {"image": identity.image(entry.name), "text": told}
+                    self._events.append(("warning", facts))
+
+
+def _told(warning: warnings.WarningMessage) -> str:
+    """What may be told of a warning: of other libraries' ones only which, and where it came from.
+
+    Their words may repeat what a file says, such as a name or a birth date.
+    """
+    if issubclass(warning.category, FovealWarning):
+        return str(warning.message)
+    return f"{warning.category.__name__} in {Path(warning.filename).stem}"
 
 
 def view_of(seen: Look, explained: Sequence[Explained]) -> View:
