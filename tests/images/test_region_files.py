@@ -164,6 +164,32 @@ def test_a_pattern_finds_files_by_photograph_and_region(folder):
     assert [region.name for region in regions] == ["microaneurysms", "optic disc"]
 
 
+OTHERS = [
+    pytest.param("_", ["2_MA", "left_EX", "2_laser_scars", "left_hard_exudates"], id="underscore"),
+    pytest.param("-", ["2-MA", "left-optic disc"], id="hyphen"),
+    pytest.param(".", ["2.MA", "2.hard.exudates"], id="stop"),
+    pytest.param("_mask_", ["2_mask_MA"], id="word"),
+]
+
+
+@pytest.mark.parametrize(("between", "codes"), OTHERS)
+def test_a_pattern_leaves_out_masks_of_photographs_with_a_longer_name(tmp_path, between, codes):
+    own = ["MA", "hard_exudates", "optic_disc", "laser_scars", "drusen-2", "3rd"]
+    for code in (*own, *codes):
+        pillow(MASK)(tmp_path / f"eye_1{between}{code}.png")
+
+    found = find_regions(f"{tmp_path}/{{stem}}{between}{{region}}.png", "eye_1")
+
+    assert sorted(found) == sorted(own)
+
+
+def test_a_pattern_with_a_folder_for_each_photograph_takes_all_that_is_in_it(tmp_path):
+    (tmp_path / "eye_1").mkdir()
+    pillow(MASK)(tmp_path / "eye_1" / "2_MA.png")
+
+    assert list(find_regions(f"{tmp_path}/{{stem}}/{{region}}.png", "eye_1")) == ["2_MA"]
+
+
 def test_a_pattern_finds_one_folder_for_each_region(tmp_path, monkeypatch):
     for code in ("EX", "HE"):
         (tmp_path / "masks [a]" / code).mkdir(parents=True)

@@ -61,6 +61,10 @@ def read_regions(
 def find_regions(pattern: str, stem: str) -> dict[str, Path]:
     """The mask files of one photograph, by what the pattern's {region} stands for.
 
+    Of "{stem}_{region}.png", the file "eye_1_2_MA.png" is of the photograph "eye_1_2" and not a
+    region "2_MA" of "eye_1": a region that does not start with a digit and does not end in another
+    known one, "hard_exudates" and "laser_scars", may hold what stands between the two.
+
     Args:
         pattern: A path with {region} once and {stem} anywhere; `*` and `?` match as in a shell.
         stem: The name of the photograph's file without its suffix.
@@ -77,7 +81,7 @@ def find_regions(pattern: str, stem: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))):
         match = matches.fullmatch(file.as_posix())
-        if match is None:
+        if match is None or _is_of_another(match["region"], pattern):
             continue
         if match["region"] in found:
             with about(file, part=f"the mask {match['region']!r}"):
@@ -145,6 +149,15 @@ def _code(file: Path, stem: str | None) -> tuple[str, str]:
     unknown = region_name(code, {})[1] == "unknown"
     follows = rest != file.stem and rest[0] in "_- ."
     return (stem, rest[1:]) if follows and unknown else (photograph, code)
+
+
+def _is_of_another(code: str, pattern: str) -> bool:
+    """Whether the first part of a region's code rather ends the name of another photograph."""
+    between = re.search(r"{stem}([^/{}*?]+){region}", pattern)
+    words = code.split(between[1]) if between else [code]
+    ends = [" ".join(words[first:]) for first in range(len(words))]
+    known = [region_name(end, {})[1] != "unknown" for end in ends]
+    return len(words) > 1 and not known[0] and (any(known) or code[0].isdigit())
 
 
 def _in_shell(part: str, stem: str) -> str:
