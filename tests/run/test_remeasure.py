@@ -1,15 +1,18 @@
 """Measures of a finished run made again, without the originals."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from foveal.core import ModelError, PlanError, StoreError
+from foveal.core import ImageError, ModelError, PlanError, StoreError
 from foveal.models import load
 from foveal.run import LEVELS, open_job, read_plan, remeasure, run
 from foveal.run.measuring import Yardstick
+from foveal.run.plan import RANDOM
+from foveal.run.remeasure import yardstick_of
 from foveal.store import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
@@ -50,8 +53,8 @@ def test_masks_that_came_later_replace_the_regions(finished, cohort_folder):
     PillowImage.fromarray(mask).save(cohort_folder / "later" / "Anna-Muster_R_OD.png")
     remeasure(finished, QUICK, regions=str(cohort_folder / "later" / "{stem}_{region}.png"))
     cases = [case for case in finished.cases() if case.failure is None]
-    assert sorted(len(case.regions) for case in cases) == [0, 0, 1]
-    (with_disc,) = [case for case in cases if case.regions]
+    assert sorted(len(case.regions) for case in cases) == [1, 2, 2], "others keep what they had"
+    (with_disc,) = [case for case in cases if len(case.regions) == 1]
     (view,) = with_disc.views
     assert view.regions[0].name == "optic disc"
     regions = {m.region for m in view.explained[0].scores if m.score.name == "iou"}
@@ -59,10 +62,53 @@ def test_masks_that_came_later_replace_the_regions(finished, cohort_folder):
     assert {m.score.name for m in view.explained[0].scores} >= set(LEVELS["standard"])
 
 
-def test_masks_cannot_be_found_without_the_key_file(finished, cohort_folder):
-    (cohort_folder / "out.key.json").unlink()
-    with pytest.raises(StoreError, match="only the key file knows"):
+def shards(run: Run) -> dict[str, bytes]:
+    files = [p for p in (run.folder / "shards").rglob("*") if p.is_file()]
+    return {str(p.relative_to(run.folder)): p.read_bytes() for p in files}
+
+
+def test_a_pattern_that_matches_no_image_changes_nothing(finished, cohort_folder):
+    before = shards(finished)
+    with pytest.raises(PlanError, match="no mask of any image matches"):
+        remeasure(finished, QUICK, regions=str(cohort_folder / "mask" / "{stem}_{region}.png"))
+    assert shards(finished) == before
+
+
+def test_a_mask_of_another_size_changes_nothing_and_is_told_without_its_name(
+    finished, cohort_folder
+):
+    before = shards(finished)
+    PillowImage.fromarray(np.full((9, 9), 255, np.uint8)).save(
+        cohort_folder / "masks" / "Carla-Exempel_R_MA.png"
+    )
+    with pytest.raises(ImageError, match=r"^I-\w+: the mask 'MA' is 9 x 9") as told:
         remeasure(finished, QUICK, regions=str(cohort_folder / "masks" / "{stem}_{region}.png"))
+    assert "Carla" not in str(told.value)
+    assert str(cohort_folder) not in str(told.value)
+    assert shards(finished) == before
+
+
+def test_masks_cannot_be_found_without_the_key_file(finished, cohort_folder):
+    key = cohort_folder / "out.key.json"
+    masks = str(cohort_folder / "masks" / "{stem}_{region}.png")
+    content = json.loads(key.read_text())
+    key.write_text(json.dumps({**content, "names": {}}))
+    with pytest.raises(StoreError, match=r"does not know I-\w+, whose masks"):
+        remeasure(finished, QUICK, regions=masks)
+    key.unlink()
+    with pytest.raises(StoreError, match="only the key file knows"):
+        remeasure(finished, QUICK, regions=masks)
+
+
+def test_measures_are_made_again_as_the_plan_has_them(finished):
+    again = yardstick_of(finished, ("iou",), "full")
+    assert (again.random_orders, again.random_regions) == (2, 3)
+    assert (again.baseline, again.seed, again.max_batch) == ("blur", 3, 16)
+    told = {"measures": {"baseline": "black"}, "max_batch": 2}
+    finished.header = {**finished.header, "plan": told}
+    other = yardstick_of(finished, ("iou",), "standard")
+    assert (other.baseline, other.max_batch) == ("black", 2)
+    assert (other.random_orders, other.random_regions) == RANDOM["standard"]
 
 
 def test_measures_that_ask_the_model_need_it(finished, cohort_folder):

@@ -1,5 +1,6 @@
 """A run from a plan to its store: complete, resumable byte for byte, and without identity."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from foveal.core import FovealWarning, ModelError, PlanError, StoreError
 from foveal.explainers import IntegratedGradients, Occlusion
 from foveal.run import Job, estimate, open_job, plan_from, read_plan, run
 from foveal.run.estimate import planned_passes
-from foveal.store import Case
+from foveal.store import Case, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
 
@@ -138,6 +139,23 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(cohort_folder, after):
     assert tree(cohort_folder / "whole") == tree(cohort_folder / "stopped")
 
 
+def test_the_key_file_knows_a_shard_before_it_is_kept(cohort_folder, monkeypatch):
+    write = Run.write
+
+    def die(self, *arguments: object) -> None:
+        write(self, *arguments)
+        raise Stopped
+
+    monkeypatch.setattr(Run, "write", die)
+    with pytest.raises(Stopped):
+        run(job(cohort_folder))
+    names = json.loads((cohort_folder / "out.key.json").read_text())["names"]
+    assert len(names) == 4
+    kept = list(Run.open(cohort_folder / "out").cases())
+    assert len(kept) == 2
+    assert {case.id for case in kept} <= set(names)
+
+
 def test_threads_are_those_of_the_first_start_and_given_back(cohort_folder):
     before = torch.get_num_threads()
     plan = read_plan(cohort_folder / "plan.toml").model_copy(update={"threads": 2})
@@ -222,6 +240,7 @@ def test_warnings_and_times_go_into_the_log(cohort_folder):
     kinds = [event["event"] for event in events]
     assert kinds[0] == "started"
     assert kinds[-1] == "finished"
+    assert {"python", "torch", "numpy"} <= set(events[0]["versions"])
     shards = [event for event in events if event["event"] == "shard"]
     assert {"read", "prepare", "explain", "measure", "store"} <= set(shards[0]["seconds"])
     costs = [event for event in events if event["event"] == "cost"]

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from foveal.run import Job, Plan
+    from foveal.run.plan import Level
     from foveal.store import Run
 
 _SOME_FAILED = 3
@@ -17,9 +18,10 @@ _SOME_FAILED = 3
 trust = click.option(
     "--trust", is_flag=True, help="Run code that comes with a model (loaders python and torch)."
 )
+LEVEL = click.Choice(["quick", "standard", "full"])
 level = click.option(
     "--level",
-    type=click.Choice(["quick", "standard", "full"]),
+    type=LEVEL,
     default="standard",
     show_default=True,
     help="Which measures run: quick sends no passes.",
@@ -111,7 +113,7 @@ def explain(
 @click.argument("folder", type=click.Path(path_type=Path))
 @regions
 @click.option("--measure", "names", multiple=True, help="Measures to make; the level's by default.")
-@level
+@click.option("--level", type=LEVEL, help="Which measures run; the run's own level by default.")
 @click.option("--card", "cards", multiple=True, type=click.Path(path_type=Path),
               help="Model card, for measures that ask the model again.")  # fmt: skip
 @click.option("--key", type=click.Path(path_type=Path), help="The run's key file.")
@@ -120,7 +122,7 @@ def measure(
     folder: Path,
     regions: str | None,
     names: tuple[str, ...],
-    level: str,
+    level: str | None,
     cards: tuple[Path, ...],
     key: Path | None,
     trust: bool,
@@ -131,21 +133,16 @@ def measure(
     """
     from foveal.models import load
     from foveal.run import LEVELS, remeasure
-    from foveal.run.measuring import Yardstick
-    from foveal.run.plan import RANDOM, check_measures
+    from foveal.run.plan import check_measures
+    from foveal.run.remeasure import yardstick_of
     from foveal.store import Run
 
     kept = Run.open(folder)
     models = [load(card, trust=trust) for card in cards]
-    chosen = names or LEVELS["quick" if not cards else level]  # type: ignore[index]
+    asked: Level = level or kept.header.get("level") or "standard"  # type: ignore[assignment]
+    chosen = names or LEVELS[asked if cards else "quick"]
     check_measures(chosen)
-    orders, drawn = RANDOM[level]  # type: ignore[index]
-    yardstick = Yardstick(
-        names=tuple(chosen),
-        random_orders=orders,
-        random_regions=drawn,
-        seed=int(kept.header.get("seed") or 0),  # type: ignore[call-overload]
-    )
+    yardstick = yardstick_of(kept, chosen, asked)
     remeasure(kept, yardstick, regions=regions, key=key, models=models)
     return _write_report(kept, ("html", "json"), figures=True)
 

@@ -14,7 +14,7 @@ from foveal.images import find_regions
 from foveal.models import Model, load
 from foveal.run.casework import Casework
 from foveal.run.cohort import Entry, cohort
-from foveal.run.header import header, machine
+from foveal.run.header import header, machine, versions
 from foveal.run.identity import Identity, key_beside, open_identity, save_identity
 from foveal.run.plan import Plan
 from foveal.store import Run
@@ -109,7 +109,12 @@ def run(job: Job, *, command: str = "foveal run PLAN", on_image: OnImage | None 
 def _run(job: Job, kept: Run, work: Casework, on_image: OnImage | None) -> Summary:
     before = sum(len(job.shard(number)) for number in job.shards if kept.done(number))
     identity = open_identity(job.key, keep=job.plan.output.identity == "keep", new=before == 0)
-    kept.log("started", machine=machine(), images=len(job.entries), done=before)
+    for entry in job.entries:
+        identity.image(entry.name)
+    save_identity(identity, job.key)  # first: a case whose name is lost has lost its masks
+    kept.log(
+        "started", machine=machine(), versions=versions(), images=len(job.entries), done=before
+    )
     done = before
     with _threads(int(str(kept.header["threads"]))):
         for number in job.shards:
@@ -119,7 +124,6 @@ def _run(job: Job, kept: Run, work: Casework, on_image: OnImage | None) -> Summa
                 done += 1
                 if on_image is not None:
                     on_image(done, len(job.entries))
-            save_identity(identity, job.key)
     failed = len(kept.failures())
     kept.log("finished", images=len(job.entries), failed=failed)
     return Summary(run=kept, images=len(job.entries), failed=failed, before=before)
@@ -134,6 +138,7 @@ def _do_shard(
         cases.append(work.case(entry, identity))
         yield
     with work.stage("store"):
+        save_identity(identity, job.key)  # with its patients, before they stand in the run
         kept.write(number, cases)
     for event, facts in work.take_events():
         kept.log(event, **facts)

@@ -1,10 +1,12 @@
 """Measures the maps of a finished run again: other measures, or masks that came later."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from foveal.core import Image, ModelError, Region, StoreError
+from foveal.core import Image, ImageError, ModelError, PlanError, Region, StoreError
+from foveal.explainers.engine import MAX_BATCH
 from foveal.images import carry_region, find_regions, read_regions, revive
 from foveal.models import Model
 from foveal.run.casework import shrinking
@@ -12,6 +14,7 @@ from foveal.run.header import measure_facts
 from foveal.run.identity import key_beside, known_names
 from foveal.run.measuring import Asking, Measuring, Yardstick
 from foveal.run.one_image import Look, losses_of
+from foveal.run.plan import RANDOM, Level
 from foveal.store import Case, Explained, Run, View
 
 
@@ -29,23 +32,23 @@ def remeasure(
 
     Args:
         run: A finished run.
-        yardstick: Which measures, and against how much chance.
-        regions: A pattern of mask files such as `masks/{stem}_{region}.png`.
+        yardstick: Which measures, and against how much chance; see `yardstick_of`.
+        regions: A pattern of mask files such as `masks/{stem}_{region}.png`. An image for which it
+            finds none keeps the regions it has.
         key: The run's key file, which knows the names of the images that {stem} stands for.
         models: For the measures that ask the model again.
 
     Raises:
-        ImageError: Masks that cannot be read or are of another size.
+        ImageError: Masks that cannot be read or are of another size, said before anything changes.
         ModelError: Another model than the run's.
-        PlanError: A measure that needs the model, where none is given.
-        StoreError: A run that is damaged or cannot be written, or a key file that is missing.
+        PlanError: A measure that needs the model, where none is given, or a pattern of masks that
+            matches no image.
+        StoreError: A run that is damaged or cannot be written, or a key file that is missing or
+            does not know an image.
     """
-    names = _names_of(run, key) if regions is not None else {}
+    masks = None if regions is None else _masks_of(run, regions, key)
     for number in run.numbers():
-        cases = [
-            _measured(case, yardstick, regions, names.get(case.id, case.id), models)
-            for case in run.cases_of(number)
-        ]
+        cases = [_measured(case, yardstick, masks, models) for case in run.cases_of(number)]
         run.write(number, cases, again=True)
     known = {str(fact["name"]): fact for fact in run.header.get("measures", [])}  # type: ignore[attr-defined]
     known |= {str(fact["name"]): fact for fact in measure_facts(yardstick.names)}
@@ -53,13 +56,73 @@ def remeasure(
     run.log("measured", measures=list(yardstick.names))
 
 
+def yardstick_of(run: Run, names: Sequence[str], level: Level) -> Yardstick:
+    """Measures as the run's plan has them: against as much chance, with its baseline and seed.
+
+    The level says how much chance, where the plan does not.
+    """
+    plan: Mapping[str, Any] = run.header.get("plan") or {}  # type: ignore[assignment]
+    told: Mapping[str, Any] = plan.get("measures", {})
+    orders, drawn = RANDOM[level]
+    return Yardstick(
+        names=tuple(names),
+        random_orders=told.get("random_orders", orders),
+        random_regions=told.get("random_regions", drawn),
+        baseline=told.get("baseline", "blur"),
+        seed=int(str(run.header.get("seed") or 0)),
+        max_batch=plan.get("max_batch", MAX_BATCH),
+    )
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """Masks that came later, found by the names of the images."""
+
+    pattern: str
+    names: Mapping[str, str] | None
+    """Behind the pseudonyms; `None` where identity is kept."""
+
+    def of(self, case: Case) -> list[Region] | None:
+        """The regions of an image on its original grid; `None` where the pattern finds none."""
+        stem = Path(self._name(case)).stem
+        try:
+            if not find_regions(self.pattern, stem):
+                return None
+            return read_regions(self.pattern, image=_image(case.views[0], stem))
+        except ImageError as problem:
+            nameless = problem.__cause__ if isinstance(problem.__cause__, ImageError) else problem
+            raise ImageError(f"{case.id}: {nameless}") from problem
+
+    def _name(self, case: Case) -> str:
+        if self.names is None:
+            return case.id
+        if case.id not in self.names:
+            raise StoreError(
+                f"the key file does not know {case.id}, whose masks are found by its name; give "
+                "the key file of this run (--key)"
+            )
+        return self.names[case.id]
+
+
+def _masks_of(run: Run, pattern: str, key: Path | None) -> _Masks:
+    """The masks, all of them read once, so that nothing changes where one cannot be used."""
+    masks = _Masks(pattern, _names_of(run, key))
+    found = [masks.of(case) is not None for case in run.cases() if case.failure is None]
+    if not any(found):
+        raise PlanError(
+            f"no mask of any image matches {pattern}; {{stem}} stands for an image's file name "
+            "without its suffix"
+        )
+    return masks
+
+
 def _measured(
-    case: Case, yardstick: Yardstick, pattern: str | None, name: str, models: Sequence[Model]
+    case: Case, yardstick: Yardstick, masks: _Masks | None, models: Sequence[Model]
 ) -> Case:
     if case.failure is not None:
         return case
-    given = None if pattern is None else _read(case, pattern, name)
-    views = tuple(_view(view, yardstick, given, name, models) for view in case.views)
+    given = None if masks is None else masks.of(case)
+    views = tuple(_view(view, yardstick, given, models) for view in case.views)
     if given is None or case.grid is None:
         return replace(case, views=views)
     shrink = shrinking(case.grid)
@@ -71,10 +134,9 @@ def _view(
     view: View,
     yardstick: Yardstick,
     given: Sequence[Region] | None,
-    name: str,
     models: Sequence[Model],
 ) -> View:
-    image = _image(view, name)
+    image = _image(view)
     if given is not None:
         carried = [carry_region(region, image) for region in given]
         regions = tuple(replace(c.region, source=None) for c in carried)
@@ -116,21 +178,14 @@ def _look(view: View, image: Image, model: Model) -> Look:
     )
 
 
-def _image(view: View, name: str) -> Image:
+def _image(view: View, name: str | None = None) -> Image:
     steps = tuple(revive(numbers) for numbers in view.steps)
     return Image(pixels=view.pixels, steps=steps, source=name)
 
 
-def _read(case: Case, pattern: str, name: str) -> list[Region]:
-    """The masks of an image; none where the pattern finds none for it."""
-    if not find_regions(pattern, Path(name).stem):
-        return []
-    return read_regions(pattern, image=_image(case.views[0], name))
-
-
-def _names_of(run: Run, key: Path | None) -> Mapping[str, str]:
+def _names_of(run: Run, key: Path | None) -> Mapping[str, str] | None:
     if run.header.get("identity") == "keep":
-        return {}
+        return None
     path = key or key_beside(run.folder)
     if not path.exists():
         raise StoreError(
