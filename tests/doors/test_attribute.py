@@ -165,7 +165,7 @@ WRONG = [
     pytest.param({"methods": IntegratedGradients(baseline="black")}, ValueError,
                  "needs display units", id="display units"),
     pytest.param({"methods": IntegratedGradients(baseline=torch.ones(5))}, ValueError,
-                 "does not fit images", id="baseline shape"),
+                 "does not fit 2 images", id="baseline shape"),
     pytest.param({"methods": Occlusion(window=25)}, ValueError, "exceeds the image's 24",
                  id="window"),
     pytest.param({"methods": Occlusion(window=4, stride=5)}, ValueError, "leave pixels out",

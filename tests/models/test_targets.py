@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from foveal.core import Target
-from foveal.models.targets import fix, predicted_class, probabilities
+from foveal.models.heads import predicted_class, probabilities
+from foveal.models.targets import fix
 
 LOGITS = torch.tensor([[0.0, 1.0, -1.0], [2.0, 0.5, 0.0]])
 ROWS = torch.arange(2)
@@ -128,3 +129,24 @@ def test_a_target_that_does_not_fit_says_why(target, output, head, message):
 def test_a_target_is_checked_at_birth(settings):
     with pytest.raises(ValueError, match=r"must|either"):
         Target(**settings)
+
+
+def test_a_multilabel_segmentation_predicts_each_class_for_itself():
+    output = torch.full((1, 3, 2, 2), -4.0)
+    output[0, 1] = -3.0  # the largest, but not predicted
+    assert fix(1, output, count=1, head="sigmoid").reasons == ("empty_mask",)
+    output[0, 0, 0, 0], output[0, 1, 0, 0] = 4.0, 5.0
+    fixed = fix(0, output, count=1, head="sigmoid")
+    assert fixed.reasons == (None,)
+    assert fixed.score(output, torch.zeros(1, dtype=torch.long)).tolist() == [4.0]
+
+
+def test_a_class_may_be_a_tensor_of_one_number_but_no_truth_value():
+    assert fix(torch.tensor(2), LOGITS, count=2).indices == (2, 2)
+    with pytest.raises(ValueError, match="but is True"):
+        fix(True, LOGITS, count=2)
+
+
+def test_a_pixel_needs_as_many_places_as_the_output_has_axes():
+    with pytest.raises(ValueError, match=r"pixel \(1, 1, 1\) lies outside"):
+        fix(Target(index=0, pixels=(1, 1, 1)), torch.zeros(1, 2, 4, 4), count=1)

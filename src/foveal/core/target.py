@@ -24,9 +24,9 @@ class Target:
     at_least: int | None = None
     score: ScoreMode = "logit"
     """The class logit, its probability, or the log-odds ln(p / (1 - p)) taken from the logits."""
-    pixels: PixelSet | tuple[int, int] | Bool[np.ndarray, "row column"] = "predicted"
+    pixels: PixelSet | tuple[int, ...] | Bool[np.ndarray, "..."] = "predicted"
     """For segmentation: the pixels whose class logit is averaged. The ones predicted as the class,
-    all, one (row, column), or a mask on the output's grid."""
+    all, one (row, column), or a mask on the output's grid; volumes put the slice first."""
     label: str = ""
     """What people call it."""
 

@@ -19,8 +19,8 @@ from foveal.explainers.engine import (
     explain_batch,
 )
 from foveal.explainers.grid import at_input_size
-from foveal.explainers.passes import Network
 from foveal.explainers.plan import Layers, MethodLike, named_explainers, plan_tasks
+from foveal.explainers.watching import Network
 from foveal.models.targets import TargetLike, as_sequence
 
 
@@ -131,7 +131,7 @@ def attribute(
     as_sequence(target)
     explainers = named_explainers(methods)
     network, device = _network(model)
-    images = batch.to(device) if device is not None else batch
+    images = batch.detach() if device is None else batch.detach().to(device)
     request = Request(
         target=target,
         seed=seed,
@@ -139,8 +139,14 @@ def attribute(
         max_batch=batch_bound(images, max_batch),
         progress=progress,
     )
-    tasks, notes = plan_tasks(network, images, explainers, layers, request)
-    outcomes = explain_batch(network, images, tasks, request)
+    try:
+        tasks, notes = plan_tasks(network, images, explainers, layers, request)
+        outcomes = explain_batch(network, images, tasks, request)
+    except RuntimeError as error:
+        why = _why_refused(images, network.module)
+        if why is None:
+            raise
+        raise ValueError(f"{why} ({error})") from error
     maps, info = {}, {}
     for key, outcome in outcomes.items():
         values = at_input_size(outcome.maps, images) if size == "input" else outcome.maps
@@ -149,6 +155,20 @@ def attribute(
         for note in outcome.notes:
             warnings.warn(f"{key}: {note}", FovealWarning, stacklevel=2)
     return Maps(maps, info)
+
+
+def _why_refused(images: Tensor, module: nn.Module | None) -> str | None:
+    """What is most likely wrong with a batch on which the model failed."""
+    types = {p.dtype for p in module.parameters() if p.is_floating_point()} if module else set()
+    if types and images.dtype not in types:
+        (wanted, *_) = types
+        return f"batch is {images.dtype}, but the model's weights are {wanted}; convert the batch"
+    if images.ndim > 3 and images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3):
+        return (
+            f"batch is {tuple(images.shape)}, which looks like channels last; the model takes "
+            "(batch, channel, row, column), so give batch.movedim(-1, 1)"
+        )
+    return None
 
 
 def _network(model: object) -> tuple[Network, torch.device | None]:

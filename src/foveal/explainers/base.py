@@ -73,6 +73,10 @@ class Frame:
     """Whether they are in display units, 0 black and 1 white. False at the tensor door."""
     field: Bool[Tensor, "sample row column"] | None = None
     """The field of view, where it is known."""
+    first: int = 0
+    """The place of the first of these images in the whole batch."""
+    total: int | None = None
+    """How many images the whole batch holds, where these are only some of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +142,19 @@ class AbstractExplainer(ABC):
         """The map, from the pass over the images and the answers to each set of probes in turn."""
 
 
+def check_count(what: str, value: object) -> None:
+    """Refuse a setting that is no whole number from 1 on.
+
+    Raises:
+        TypeError: No whole number.
+        ValueError: One below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{what} must be a whole number, but is {value!r}")
+    if value < 1:
+        raise ValueError(f"{what} must be at least 1, but is {value}")
+
+
 @dataclass(frozen=True)
 class Draw:
     """Chance, replayable: the numbers depend on the seed and the probe, not on the batch."""
@@ -147,6 +164,6 @@ class Draw:
     def normal(self, probe: int, like: Float[Tensor, "sample ..."]) -> Float[Tensor, "1 ..."]:
         """Standard normal noise of one sample's shape, to be shared by the batch."""
         # One stream per seed and probe; the multiplier keeps streams of neighbouring seeds apart.
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + probe)
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + probe) % 2**63)
         noise = torch.randn((1, *like.shape[1:]), generator=generator)
         return noise.to(like.device, like.dtype)

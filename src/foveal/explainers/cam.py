@@ -226,7 +226,8 @@ class LayerCAM(AbstractExplainer):
         unknown = set(self.scale_layers) - set(maps)
         if unknown:
             raise ValueError(f"scale_layers {sorted(unknown)} are not among layers {list(maps)}")
-        finest = max((m.shape[1:] for m in maps.values()), key=lambda shape: shape.numel())
+        sides = zip(*(m.shape[1:] for m in maps.values()), strict=True)
+        finest = tuple(max(axis) for axis in sides)
         rectified = []
         for layer, values in maps.items():
             positive = values.clamp(min=0)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import torch
@@ -10,9 +10,12 @@ from torch import Tensor
 
 from foveal.core import FovealWarning, ModelError
 from foveal.explainers.base import AbstractExplainer, Draw, Frame, Probes, Seen, Wants, Watched
-from foveal.explainers.passes import Network, Passes, Sight, Watch
+from foveal.explainers.passes import Passes, Sight
+from foveal.explainers.watching import Network, Watch
 from foveal.models.borrow import borrowed
-from foveal.models.targets import FixedTarget, Head, TargetLike, as_sequence, fix
+from foveal.models.heads import Head
+from foveal.models.layers import has_grid
+from foveal.models.targets import FixedTarget, TargetLike, as_sequence, fix
 
 MAX_BATCH = 16
 """Images in one pass, unless the caller says otherwise."""
@@ -97,7 +100,7 @@ def explain_batch(
     with borrowed(network.module, request.seed):
         while start < len(images):
             end = min(start + bound, len(images))
-            chunk = _Chunk(passes, images[start:end], tasks, request, bound, slice(start, end))
+            chunk = _Chunk(passes, images, tasks, request, bound, slice(start, end))
             try:
                 chunks.append(chunk.explain())
             except (torch.OutOfMemoryError, RuntimeError) as error:
@@ -110,7 +113,7 @@ def explain_batch(
 
 
 class _Chunk:
-    """At most `bound` images on their way through the model."""
+    """At most `bound` images of a batch on their way through the model."""
 
     def __init__(
         self,
@@ -121,6 +124,7 @@ class _Chunk:
         bound: int,
         where: slice,
     ) -> None:
+        total, images = len(images), images[where]
         self.passes = passes
         self.images = images
         self.tasks = tasks
@@ -128,8 +132,13 @@ class _Chunk:
         self.bound = bound
         targets = as_sequence(request.target)
         self.target = request.target if targets is None else targets[where]
-        own = request.frame.field
-        self.frame = Frame(display=request.frame.display, field=None if own is None else own[where])
+        field = request.frame.field
+        self.frame = replace(
+            request.frame,
+            field=None if field is None else field[where],
+            first=where.start,
+            total=total,
+        )
         self.fixed: FixedTarget | None = None
 
     def explain(self) -> dict[str, Outcome]:
@@ -178,7 +187,7 @@ class _Chunk:
             indices=fixed.indices,
             modes=fixed.modes,
             reasons=reasons,
-            parts=fold.parts,
+            parts={**fold.parts, **_where_watched(task, sight)},
             notes=fold.notes,
             cost={
                 "seconds": perf_counter() - started,
@@ -253,12 +262,19 @@ def _seen(images: Tensor, sight: Sight, task: Task, wants: Wants) -> Seen:
     )
 
 
+def _where_watched(task: Task, sight: Sight) -> dict[str, object]:
+    """Which layers were watched after their activation function, where any was."""
+    after = [w.layer for w in task.watches() if w in sight.after_activation]
+    return {"after_activation": tuple(after)} if after else {}
+
+
 def _check_grids(seen: Seen) -> None:
     for layer, watched in seen.layers.items():
-        if watched.activation.ndim != seen.images.ndim:
+        if not has_grid(watched.activation, seen.images):
             raise ModelError(
                 f"layer {layer!r} gives {tuple(watched.activation.shape)}, which has no rows and "
-                "columns to make a map of; choose a layer before pooling or flattening"
+                f"columns to make a map of for images of {tuple(seen.images.shape)}; choose a "
+                "layer before pooling or flattening, with channels before rows and columns"
             )
 
 

@@ -18,6 +18,7 @@ from foveal.explainers.base import (
     Probes,
     Seen,
     Wants,
+    check_count,
 )
 from foveal.explainers.reference import Reference, check_reference, reference
 
@@ -86,8 +87,7 @@ class SmoothGrad(AbstractExplainer):
     )
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ValueError(f"samples must be at least 1, but is {self.samples}")
+        check_count("samples", self.samples)
         if not self.noise > 0:
             raise ValueError(f"noise must be positive, but is {self.noise}; for none use saliency")
 
@@ -126,6 +126,7 @@ class IntegratedGradients(AbstractExplainer):
 
     Raises:
         ValueError: No steps, or an unknown baseline.
+        TypeError: Steps that are no whole number.
 
     Reference:
         Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, equation 1.
@@ -145,8 +146,7 @@ class IntegratedGradients(AbstractExplainer):
     )
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, but is {self.steps}")
+        check_count("steps", self.steps)
         check_reference("baseline", self.baseline)
 
     def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:

@@ -17,6 +17,7 @@ from foveal.explainers.base import (
     Need,
     Probes,
     Seen,
+    check_count,
 )
 from foveal.explainers.reference import Reference, check_reference, reference
 
@@ -49,8 +50,8 @@ class Occlusion(AbstractExplainer):
         Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2.
     """
 
-    window: int | tuple[int, ...] | None = None
-    stride: int | tuple[int, ...] | None = None
+    window: int | Sequence[int] | None = None
+    stride: int | Sequence[int] | None = None
     fill: Reference = 0.0
 
     name: ClassVar[str] = "occlusion"
@@ -59,16 +60,18 @@ class Occlusion(AbstractExplainer):
         question="How much does the score fall when a part of the image is covered?",
         sign="positive: covering it lowers the score; negative: raises it",
         grid="the input's",
-        cost="225 F with the default window",
+        cost="225 F with the default window, 3375 F for a volume",
         reference="Zeiler and Fergus 2014, Visualizing and Understanding CNNs, sec. 4.2",
     )
 
     def __post_init__(self) -> None:
         for what in ("window", "stride"):
             value = getattr(self, what)
-            sides = value if isinstance(value, tuple) else (value,)
-            if any(side is not None and side < 1 for side in sides):
-                raise ValueError(f"{what} must be at least 1 pixel, but is {value}")
+            if isinstance(value, Sequence):
+                object.__setattr__(self, what, tuple(value))
+            if value is not None:
+                for side in value if isinstance(value, Sequence) else (value,):
+                    check_count(what, side)
         check_reference("fill", self.fill)
 
     def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
@@ -120,7 +123,7 @@ def _starts(window: int, stride: int, side: int) -> list[int]:
     return starts
 
 
-def _per_axis(what: str, value: int | tuple[int, ...] | None, default: list[int]) -> list[int]:
+def _per_axis(what: str, value: int | Sequence[int] | None, default: list[int]) -> list[int]:
     if value is None:
         return default
     if isinstance(value, int):

@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor, nn
 
 from foveal.core import FovealWarning
 from foveal.explainers.base import AbstractExplainer
 from foveal.explainers.engine import Request, Task
-from foveal.explainers.passes import Network
 from foveal.explainers.registry import explainer_named
+from foveal.explainers.watching import Network
 from foveal.models import layers as model_layers
-from foveal.models.borrow import borrowed
-from foveal.models.targets import TargetLike, as_sequence, everywhere, fix
+from foveal.models.targets import TargetLike, as_sequence
 
 MethodLike = str | AbstractExplainer
 LayerLike = str | nn.Module
@@ -107,11 +105,11 @@ def _layer_names(
 _CHOSEN: "WeakKeyDictionary[nn.Module, dict[object, model_layers.LayerChoice]]" = (
     WeakKeyDictionary()
 )
-"""Layers chosen before; a model that was changed since is looked at again."""
+"""Layers chosen before, by all they depend on; a model whose parts changed is looked at again."""
 
 
 def chosen_layer(network: Network, images: Tensor, request: Request) -> model_layers.LayerChoice:
-    """The layer to explain when none is named; found by one pass, then remembered.
+    """The layer to explain when none is named; found by one pass, and remembered for a class.
 
     Raises:
         ModelError: No layer is spatial and connected to the score.
@@ -121,20 +119,17 @@ def chosen_layer(network: Network, images: Tensor, request: Request) -> model_la
         raise TypeError("a callable has no layers to choose from")
     targets = as_sequence(request.target)
     target = cast(TargetLike, request.target if targets is None else targets[0])
+
+    def found() -> model_layers.LayerChoice:
+        return model_layers.choose_for(module, images, network.forward, target, request.head)
+
+    if callable(target):
+        return found()
     structure = tuple((name, type(part)) for name, part in module.named_modules())
-    key = (structure, tuple(images.shape[1:]), request.head)
+    key = (structure, tuple(images.shape[1:]), request.head, str(target))
     known = _CHOSEN.setdefault(module, {})
     if key not in known:
-        sample = torch.zeros(1, dtype=torch.long, device=images.device)
-
-        def score(output: object) -> Tensor:
-            fixed = fix(target, output, count=1, head=request.head)
-            if fixed.reasons[0]:  # no pixel of this image is predicted as the class
-                fixed = fix(everywhere(target), output, count=1, head=request.head)
-            return fixed.score(output, sample)
-
-        with borrowed(module, request.seed):
-            known[key] = model_layers.choose(module, images[:1], network.forward, score)
+        known[key] = found()
     return known[key]
 
 
@@ -143,4 +138,7 @@ def _explainer(method: object) -> AbstractExplainer:
         return method
     if isinstance(method, str):
         return explainer_named(method)
-    raise TypeError(f"a method is a name or an explainer such as GradCAM(), but is {method!r}")
+    raise TypeError(
+        "a method is a name or an explainer with its settings, such as "
+        f"IntegratedGradients(steps=50), but is {method!r}"
+    )

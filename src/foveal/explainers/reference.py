@@ -21,7 +21,7 @@ def check_reference(what: str, value: object) -> None:
     """Refuse what is no reference, before any pass is sent.
 
     Raises:
-        ValueError: An unknown name.
+        ValueError: An unknown name, or a number that is not finite.
         TypeError: Neither a number nor a tensor nor a name.
     """
     if isinstance(value, str):
@@ -29,6 +29,8 @@ def check_reference(what: str, value: object) -> None:
             raise ValueError(f"{what} must be a number, a tensor or one of {NAMES}, not {value!r}")
     elif isinstance(value, bool) or not isinstance(value, int | float | Tensor):
         raise TypeError(f"{what} must be a number, a tensor or one of {NAMES}, not {value!r}")
+    elif not bool(torch.as_tensor(value).isfinite().all()):
+        raise ValueError(f"{what} must be finite")
 
 
 def reference(
@@ -51,7 +53,7 @@ def reference(
             "give the number or tensor that you mean, or explain an Image with its model card"
         )
     if isinstance(value, Tensor):
-        return _fitted(value, images)
+        return _fitted(value, images, frame)
     if value == "blur":
         changed = blurred(images, frame.field)
     elif value == "field-mean":
@@ -111,11 +113,21 @@ def _field_mean(images: Tensor, field: Tensor | None) -> Tensor:
     return mean.reshape(*mean.shape, *[1] * (images.ndim - 2)).expand_as(images)
 
 
-def _fitted(value: Tensor, images: Tensor) -> Tensor:
-    try:
-        return value.to(images.device, images.dtype).expand_as(images)
-    except RuntimeError as error:
-        raise ValueError(
-            f"the reference of shape {tuple(value.shape)} does not fit images of shape "
-            f"{tuple(images.shape)}"
-        ) from error
+def _fitted(
+    value: Tensor, images: Float[Tensor, "sample channel ..."], frame: Frame
+) -> Float[Tensor, "sample channel ..."]:
+    """A number a channel, one image for all samples, or one for each image of the whole batch."""
+    total = frame.total or len(images)
+    own = value.to(images.device, images.dtype)
+    if own.ndim == 1 and len(own) == images.shape[1]:
+        own = own.reshape(-1, *[1] * (images.ndim - 2))
+    whole = own.ndim == images.ndim and len(own) in (1, total)
+    if whole and len(own) > 1:
+        own = own[frame.first : frame.first + len(images)]
+    sides = zip(reversed(own.shape), reversed(images.shape), strict=False)
+    if (whole or own.ndim in (0, images.ndim - 1)) and all(a in (1, b) for a, b in sides):
+        return own.expand_as(images)
+    raise ValueError(
+        f"a reference of shape {tuple(value.shape)} does not fit {total} images of shape "
+        f"{tuple(images.shape[1:])}; give one number, one a channel, one image, or one for each"
+    )

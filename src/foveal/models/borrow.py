@@ -19,10 +19,15 @@ def borrowed(module: nn.Module | None, seed: int = 0) -> Generator[None]:
         return
     modes = [(part, part.training) for part in module.modules()]
     wanted = [(p, p.requires_grad) for p in module.parameters()]
-    buffers = [(b, b.detach().clone()) for b in module.buffers()]
-    devices = {p.device for p in module.parameters() if p.device.type == "cuda"}
-    with torch.random.fork_rng(devices=list(devices)):
-        torch.manual_seed(seed)
+    buffers = [
+        (part, name, buffer, buffer.detach().clone())
+        for part in module.modules()
+        for name, buffer in part.named_buffers(recurse=False)
+    ]
+    cuda = torch.cuda.is_initialized()
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if cuda else ()):
+        # Seeding reaches every device, so every device's random state is kept.
+        (torch if cuda else torch.default_generator).manual_seed(seed)
         try:
             for part, _ in modes:
                 part.training = False
@@ -35,6 +40,8 @@ def borrowed(module: nn.Module | None, seed: int = 0) -> Generator[None]:
             for parameter, requires in wanted:
                 parameter.requires_grad_(requires)
             with torch.no_grad():
-                for buffer, before in buffers:
+                for part, name, buffer, before in buffers:
+                    if getattr(part, name, None) is not buffer:
+                        setattr(part, name, buffer)
                     if not torch.equal(buffer, before):
                         buffer.copy_(before)

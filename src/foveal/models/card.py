@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from foveal.models.targets import Head
+from foveal.models.heads import Head
 
 Task = Literal["multiclass", "binary", "multilabel", "ordinal", "regression", "segmentation"]
 Loader = Literal["torch", "timm", "torchvision", "monai", "python", "memory"]

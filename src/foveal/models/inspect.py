@@ -7,9 +7,8 @@ from torch import Tensor
 
 from foveal.core import ModelError
 from foveal.models.borrow import borrowed
-from foveal.models.layers import LayerChoice, choose, recorded
+from foveal.models.layers import LayerChoice, choose_for, recorded
 from foveal.models.model import Model
-from foveal.models.targets import everywhere, fix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +68,7 @@ def describe(model: Model) -> Description:
 
 def _choice(model: Model, images: Tensor) -> tuple[LayerChoice | None, str | None]:
     target = 0 if model.card.task in ("segmentation", "multilabel") else None
-    sample = torch.zeros(1, dtype=torch.long, device=images.device)
-
-    def score(output: object) -> Tensor:
-        wanted = everywhere(target) if model.card.task == "segmentation" else target
-        return fix(wanted, output, count=1, head=model.head).score(output, sample)
-
     try:
-        with borrowed(model.module):
-            return choose(model.module, images, model.forward, score), None
+        return choose_for(model.module, images, model.forward, target, model.head), None
     except ModelError as problem:
         return None, str(problem)

@@ -1,6 +1,6 @@
 """Which layer is watched: found by name, or chosen and the choice reported."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,12 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from foveal.core import ModelError
+from foveal.models.borrow import borrowed
+from foveal.models.heads import Head
+from foveal.models.targets import TargetLike, everywhere, fix
 
 _PASSING = (
     nn.Dropout | nn.Dropout2d | nn.Dropout3d | nn.Identity
     | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d
     | nn.MaxPool3d | nn.AvgPool3d | nn.AdaptiveAvgPool3d | nn.AdaptiveMaxPool3d
 )  # fmt: skip
+
+_ROUNDING, _SLANT = 1.5, 0.25
+"""By how many cells, or by which share, a grid may differ from the image made coarser."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +39,7 @@ class LayerChoice:
     """The last layer on the coarsest grid: a U-Net's bottleneck."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LayerRun:
     """What one module did in one pass."""
 
@@ -54,7 +60,7 @@ def name_of(module: nn.Module, layer: object) -> str:
         ValueError: A layer that the model does not have; the nearest names are offered.
         TypeError: Neither a name nor a module.
     """
-    names = {name: part for name, part in module.named_modules() if name}
+    names = {name: part for name, part in module.named_modules(remove_duplicate=False) if name}
     if isinstance(layer, nn.Module):
         found = [name for name, part in names.items() if part is layer]
         if not found:
@@ -68,6 +74,33 @@ def name_of(module: nn.Module, layer: object) -> str:
             f"the model has no layer {layer!r}; near names: {', '.join(near) or 'none'}"
         )
     return layer
+
+
+def choose_for(
+    module: nn.Module,
+    images: Tensor,
+    forward: Callable[[Tensor], object],
+    target: TargetLike,
+    head: Head,
+) -> LayerChoice:
+    """The layer to explain for a target when none is named; the model is borrowed.
+
+    Where no pixel of a segmentation is predicted as the class, the class is asked for everywhere.
+
+    Raises:
+        ModelError: No layer can be chosen.
+        ValueError: A target that does not fit the model.
+    """
+    sample = torch.zeros(1, dtype=torch.long, device=images.device)
+
+    def score(output: object) -> Tensor:
+        fixed = fix(target, output, count=1, head=head)
+        if fixed.reasons[0]:
+            fixed = fix(everywhere(target), output, count=1, head=head)
+        return fixed.score(output, sample)
+
+    with torch.inference_mode(False), borrowed(module):
+        return choose(module, images[:1], forward, score)
 
 
 def choose(
@@ -94,21 +127,31 @@ def choose(
     with torch.enable_grad(), recorded(module) as runs:
         output = forward(images)
         total = score(output).sum()
-    dense = isinstance(output, Tensor) and output.ndim == images.ndim
-    spatial = [run for run in runs if _is_spatial(run, images.ndim)]
-    if dense and isinstance(output, Tensor):
-        spatial = _without_output(spatial, output)
-    gradients: tuple[Tensor | None, ...] = ()
-    if spatial and total.requires_grad:
-        gradients = torch.autograd.grad(total, [run.output for run in spatial], allow_unused=True)
-    connected = [(r, g) for r, g in zip(spatial, gradients, strict=False) if g is not None]
-    felt = [run for run, gradient in connected if bool(gradient.any())]
-    if not connected:
+    outputs = [one for one in _tensors(output) if has_grid(one, images) and prod(one.shape[2:]) > 1]
+    dense = bool(outputs)
+    gradients: dict[int, Tensor] = {}
+    if total.requires_grad:
+        asked = [run for run in runs if run.output.requires_grad]
+        found = torch.autograd.grad(total, [run.output for run in asked], allow_unused=True)
+        gradients = {id(r): g for r, g in zip(asked, found, strict=True) if g is not None}
+    connected = [run for run in runs if id(run) in gradients]
+    spatial = [run for run in connected if prod(run.grid) > 1 and _is_spatial(run, images)]
+    spatial = _without_output(spatial, outputs)
+    if not spatial:
         raise ModelError(
             "no layer of this model has a grid and a gradient of this score, so none can be "
             "chosen; name one with layers=, or use a method that watches no layer"
         )
-    return _report(felt or [run for run, _ in connected], dense)
+    felt = [run for run in spatial if bool(gradients[id(run)].any())]
+    choice = _report(felt or spatial, dense)
+    later = connected[connected.index(felt[-1] if felt else spatial[-1]) + 1 :]
+    if any(_is_tokens(run) for run in later):
+        raise ModelError(
+            "this model comes to its score by tokens or channels-last features, and class "
+            "activation maps of those are not built; name a layer with rows and columns before "
+            "them, or use a method that watches no layer, such as saliency or occlusion"
+        )
+    return choice
 
 
 @contextmanager
@@ -142,14 +185,60 @@ def _hookable(part: nn.Module) -> bool:
     return not isinstance(part, torch.jit.ScriptModule)
 
 
-def _is_spatial(run: LayerRun, dimensions: int) -> bool:
-    return run.output.ndim == dimensions and prod(run.grid) > 1 and run.output.requires_grad
+def has_grid(output: Tensor, images: Tensor) -> bool:
+    """Whether the axes after the second are the images' own, made coarser alike.
+
+    Features may be kept with channels last, and attention is a matrix: both have as many axes as
+    images have, but other shapes.
+    """
+    if output.ndim != images.ndim:
+        return False
+    (rows, *others), (high, *wide) = output.shape[2:], images.shape[2:]
+    expected = [rows * side / high for side in wide]
+    return all(
+        abs(other - side) <= max(_ROUNDING, _SLANT * side)
+        for other, side in zip(others, expected, strict=True)
+    )
 
 
-def _without_output(runs: list[LayerRun], output: Tensor) -> list[LayerRun]:
-    """Drop what already has the output's classes on the output's grid, from the end."""
+def _is_spatial(run: LayerRun, images: Tensor) -> bool:
+    return has_grid(run.output, images) and not _keeps_channels_last(run)
+
+
+def _is_tokens(run: LayerRun) -> bool:
+    """Features of several places, without rows and columns or with channels after them."""
+    places = prod(run.output.shape[1:-1])
+    return places > 1 and (run.output.ndim == 3 or _keeps_channels_last(run))
+
+
+def _keeps_channels_last(run: LayerRun) -> bool:
+    """Layer norm and linear layers work on the last axis; some subclasses on the second."""
+    if isinstance(run.module, nn.LayerNorm):
+        channels = run.module.normalized_shape[-1]
+    elif isinstance(run.module, nn.Linear):
+        channels = run.module.out_features
+    else:
+        return False
+    shape = run.output.shape
+    second = channels == shape[1] and type(run.module) not in (nn.LayerNorm, nn.Linear)
+    return len(shape) > 2 and channels == shape[-1] and not second
+
+
+def _tensors(output: object) -> list[Tensor]:
+    """The tensors in what a model returns."""
+    if isinstance(output, Tensor):
+        return [output]
+    if isinstance(output, Mapping):
+        output = list(output.values())
+    if isinstance(output, tuple | list):
+        return [tensor for part in output for tensor in _tensors(part)]
+    return []
+
+
+def _without_output(runs: list[LayerRun], outputs: Sequence[Tensor]) -> list[LayerRun]:
+    """Drop what already has an output's classes on its grid, from the end."""
     kept = list(runs)
-    while kept and kept[-1].output.shape == output.shape:
+    while kept and any(kept[-1].output.shape == output.shape for output in outputs):
         kept.pop()
     return kept
 

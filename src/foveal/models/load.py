@@ -20,6 +20,7 @@ from foveal.models.torch import build
 from foveal.models.weights import fingerprint
 
 
+@torch.inference_mode(False)
 def load(
     card: str | Path | Mapping[str, object],
     *,

@@ -12,8 +12,8 @@ from foveal.core import Image, ModelError, Prediction, Region, Target
 from foveal.images import prepare
 from foveal.models.borrow import borrowed
 from foveal.models.card import Card
+from foveal.models.heads import Head, predicted_class, probabilities
 from foveal.models.names import named_target
-from foveal.models.targets import Head, predicted_class, probabilities
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +73,8 @@ class Model:
 
     def tensor(self, image: Image) -> Float[Tensor, "1 channel row column"]:
         """Prepared pixels as a batch of one, on the model's device."""
-        return torch.from_numpy(np.ascontiguousarray(image.pixels)).unsqueeze(0).to(self.device)
+        pixels = np.ascontiguousarray(image.pixels, dtype=np.float32)
+        return torch.from_numpy(pixels).unsqueeze(0).to(self.device)
 
     def forward(self, images: Float[Tensor, "probe channel row column"]) -> object:
         """The raw output for images in display units: normalised, sent, and the part meant taken.

@@ -15,9 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from foveal.core import Target
-
-Head = Literal["softmax", "sigmoid", "cumulative", "coral", "identity"]
-"""What turns the outputs into probabilities; `identity` for regression."""
+from foveal.models.heads import Head, class_score, predicted_class
 
 TargetLike = None | int | Target | Callable[[object], Tensor]
 ScoreFunction = Callable[[object, Int[Tensor, " probe"]], Float[Tensor, " probe"]]
@@ -49,8 +47,8 @@ def fix(
     Args:
         target: One target for all samples or one per sample. `None` is each sample's own argmax,
             with a single output that output; an integer is a class (of a segmentation: averaged
-            over the pixels predicted as it); a callable maps the whole output to one number per
-            sample.
+            over the pixels predicted as it); a callable maps the whole output, for however many
+            images, to one number per image.
         output: What the model returned for the batch.
         count: How many samples the batch holds.
         head: How the outputs become probabilities.
@@ -61,43 +59,17 @@ def fix(
     """
     each = as_sequence(target)
     if each is None:
-        return _fix_one(target, output, count, head)  # pyright: ignore[reportArgumentType]
+        one = target.item() if isinstance(target, Tensor | np.ndarray) else target
+        return _fix_one(one, output, count, head)  # pyright: ignore[reportArgumentType]
     if len(each) != count:
         raise ValueError(f"got {len(each)} targets for {count} images; give one, or one each")
-    return _fix_each(each, _tensor(output), head)
-
-
-def predicted_class(output: Float[Tensor, "sample output ..."], head: Head) -> Int[Tensor, "..."]:
-    """The class that the model itself would name, for each sample (and pixel)."""
-    if head in ("cumulative", "coral"):
-        return (output > 0).long().cumprod(dim=1).sum(dim=1)
-    if output.shape[1] == 1:
-        return (output[:, 0] > 0).long()
-    return output.argmax(dim=1)
-
-
-def probabilities(
-    output: Float[Tensor, "sample output ..."], head: Head
-) -> Float[Tensor, "sample class ..."]:
-    """Probabilities of the classes; of the positive class alone where there is a single logit.
-
-    Ordinal heads give P(grade >= k) for k = 1, 2, ...; the probability of a grade is the
-    difference of its neighbours, cut at zero where a cumulative head contradicts itself.
-    """
-    if head == "softmax" and output.shape[1] > 1:
-        return output.softmax(dim=1)
-    if head in ("cumulative", "coral"):
-        at_least = output.sigmoid()
-        ones = torch.ones_like(at_least[:, :1])
-        steps = torch.cat([ones, at_least, torch.zeros_like(ones)], dim=1)
-        return (steps[:, :-1] - steps[:, 1:]).clamp(min=0)
-    return output.sigmoid()
+    return _fix_each(each, output, count, head)
 
 
 def _fix_one(target: TargetLike, output: object, count: int, head: Head) -> FixedTarget:
     if callable(target):
         return _fix_callable(target, count)
-    values = _tensor(output)
+    values = _rows(output, count)
     wanted = _as_target(target)
     if values.ndim > 2:
         return _fix_pixels(wanted, values, head)
@@ -111,13 +83,13 @@ def _fix_class(target: Target, output: Tensor, head: Head) -> FixedTarget:
     if target.index is not None:
         _check_class(target.index, _classes(output, head))
         indices = torch.full((count,), target.index, device=output.device)
-    elif _columns(output).shape[1] == 1:
+    elif output.shape[1] == 1:
         indices = torch.zeros(count, dtype=torch.long, device=output.device)
     else:
         indices = predicted_class(output, head)
 
     def score(raw: object, sample: Tensor) -> Tensor:
-        return class_score(_columns(_tensor(raw)), indices[sample], target.score, head)
+        return class_score(_rows(raw, len(sample)), indices[sample], target.score, head)
 
     classes = indices.tolist()
     return FixedTarget(
@@ -134,7 +106,7 @@ def _fix_grade(target: Target, grade: int, output: Tensor, head: Head) -> FixedT
     _check_class(grade, _classes(output, head))
 
     def score(raw: object, sample: Tensor) -> Tensor:
-        values = _tensor(raw)
+        values = _rows(raw, len(sample))
         if head in ("cumulative", "coral"):
             odds = values[:, grade - 1]
         else:
@@ -164,7 +136,7 @@ def _fix_pixels(target: Target, output: Tensor, head: Head) -> FixedTarget:
     counts = pixels.flatten(1).sum(dim=1)
 
     def score(raw: object, sample: Tensor) -> Tensor:
-        values = _tensor(raw)
+        values = _rows(raw, len(sample))
         chosen = torch.full((len(values),), index, device=values.device)
         numbers = class_score(values, chosen, target.score, head)
         total = (numbers * pixels[sample]).flatten(1).sum(dim=1)
@@ -187,50 +159,71 @@ def _pixel_set(
     if isinstance(target.pixels, str):
         if target.pixels == "all":
             return torch.ones(shape, dtype=torch.bool, device=output.device)
+        if head == "sigmoid":  # each class for itself; none may be there
+            return output[:, index] > 0
         predicted = predicted_class(output, head)
         return predicted == (1 if output.shape[1] == 1 else index)
     if isinstance(target.pixels, tuple):
         mask = torch.zeros(shape[1:], dtype=torch.bool, device=output.device)
-        if not all(0 <= p < n for p, n in zip(target.pixels, shape[1:], strict=True)):
+        inside = [0 <= place < side for place, side in zip(target.pixels, shape[1:], strict=False)]
+        if len(target.pixels) != len(shape) - 1 or not all(inside):
             raise ValueError(f"pixel {target.pixels} lies outside the output's {shape[1:]} grid")
         mask[target.pixels] = True
         return mask.expand(shape)
     mask = torch.as_tensor(target.pixels, device=output.device)
     if tuple(mask.shape) != shape[1:]:
         raise ValueError(
-            f"the target's pixel mask is {tuple(mask.shape)}, but the output's grid is {shape[1:]}"
+            f"the target's pixel mask is {tuple(mask.shape)}, but the output's grid is "
+            f"{shape[1:]}; where each image has a mask of its own, give one target for each"
         )
     return mask.bool().expand(shape)
 
 
 def _fix_callable(target: Callable[[object], Tensor], count: int) -> FixedTarget:
-    def score(raw: object, sample: Tensor) -> Tensor:
-        numbers = target(raw)
-        if not isinstance(numbers, Tensor) or numbers.shape != sample.shape:
-            got = tuple(numbers.shape) if isinstance(numbers, Tensor) else type(numbers).__name__
-            raise ValueError(
-                f"the target must give one number per sample, so a tensor of {tuple(sample.shape)},"
-                f" but gave {got}; reduce over everything but the first axis"
-            )
-        return numbers
+    return _fix_callables([target] * count)
 
-    name = getattr(target, "__name__", type(target).__name__)
+
+def _fix_callables(targets: Sequence[Callable[[object], Tensor]]) -> FixedTarget:
+    """Each target is asked about the whole output, and answers for its own samples."""
+
+    def score(raw: object, sample: Tensor) -> Tensor:
+        owners = [targets[index] for index in sample.tolist()]
+        answers = {id(target): _answer(target, raw, len(sample)) for target in owners}
+        return torch.stack([answers[id(owner)][row] for row, owner in enumerate(owners)])
+
+    count = len(targets)
     return FixedTarget(
         score=score,
-        labels=(name,) * count,
+        labels=tuple(getattr(t, "__name__", type(t).__name__) for t in targets),
         indices=(None,) * count,
         modes=("as given",) * count,
         reasons=(None,) * count,
     )
 
 
-def _fix_each(targets: Sequence[TargetLike], output: Tensor, head: Head) -> FixedTarget:
-    fixed = [_fix_one(t, output[i : i + 1], 1, head) for i, t in enumerate(targets)]
+def _answer(target: Callable[[object], Tensor], raw: object, count: int) -> Tensor:
+    numbers = target(raw)
+    if not isinstance(numbers, Tensor) or numbers.shape != (count,):
+        got = tuple(numbers.shape) if isinstance(numbers, Tensor) else type(numbers).__name__
+        raise ValueError(
+            f"the target must give one number per sample, so a tensor of ({count},), but gave "
+            f"{got}; reduce over everything but the first axis, and hold nothing that belongs to "
+            "single images: outputs come for any number of them"
+        )
+    return numbers
+
+
+def _fix_each(targets: Sequence[TargetLike], output: object, count: int, head: Head) -> FixedTarget:
+    callables = [target for target in targets if callable(target)]
+    if len(callables) == count:
+        return _fix_callables(callables)
+    values = _rows(output, count)
+    fixed = [_fix_one(t, values[i : i + 1], 1, head) for i, t in enumerate(targets)]
 
     def score(raw: object, sample: Tensor) -> Tensor:
-        values = _tensor(raw)
-        zero = torch.zeros(1, dtype=torch.long, device=values.device)
-        numbers = [fixed[s].score(values[i : i + 1], zero) for i, s in enumerate(sample.tolist())]
+        rows = _rows(raw, len(sample))
+        zero = torch.zeros(1, dtype=torch.long, device=rows.device)
+        numbers = [fixed[s].score(rows[i : i + 1], zero) for i, s in enumerate(sample.tolist())]
         return torch.cat(numbers)
 
     return FixedTarget(
@@ -240,35 +233,6 @@ def _fix_each(targets: Sequence[TargetLike], output: Tensor, head: Head) -> Fixe
         modes=tuple(f.modes[0] for f in fixed),
         reasons=tuple(f.reasons[0] for f in fixed),
     )
-
-
-def class_score(
-    output: Float[Tensor, "probe output ..."],
-    index: Int[Tensor, " probe"],
-    mode: str,
-    head: Head,
-) -> Float[Tensor, "probe ..."]:
-    """One class of each probe as logit, probability or log-odds, at every pixel of a dense output.
-
-    Log-odds are taken from the logits, z_c - ln(sum over j != c of exp(z_j)): from a probability
-    of 1 - 1e-9 in float32 they would be infinite.
-    """
-    if head in ("cumulative", "coral"):
-        probability = _take(probabilities(output.double(), head), index)
-        if mode == "probability":
-            return probability.to(output.dtype)
-        clamped = probability.clamp(1e-12, 1 - 1e-12)
-        return (clamped.log() - (1 - clamped).log()).to(output.dtype)
-    logit = _take(output, index)
-    if mode == "logit" or head == "identity":
-        return logit
-    if head == "sigmoid" or output.shape[1] == 1:
-        return logit.sigmoid() if mode == "probability" else logit
-    if mode == "probability":
-        return _take(output.softmax(dim=1), index)
-    own = torch.nn.functional.one_hot(index, output.shape[1]).bool()
-    own = own.reshape(*own.shape, *[1] * (output.ndim - 2))
-    return logit - output.masked_fill(own, -torch.inf).logsumexp(dim=1)
 
 
 def with_score(target: TargetLike, mode: Literal["logit", "probability", "log-odds"]) -> TargetLike:
@@ -281,11 +245,6 @@ def everywhere(target: TargetLike) -> TargetLike:
     return target if callable(target) else replace(_as_target(target), pixels="all")
 
 
-def _take(output: Tensor, index: Tensor) -> Tensor:
-    shape = (len(output), 1, *output.shape[2:])
-    return output.gather(1, index.reshape(-1, *[1] * (output.ndim - 1)).expand(shape))[:, 0]
-
-
 def _mode(target: Target, head: Head) -> str:
     if head in ("cumulative", "coral") and target.score == "logit":
         return "log-odds"
@@ -293,12 +252,7 @@ def _mode(target: Target, head: Head) -> str:
 
 
 def _classes(output: Tensor, head: Head) -> int:
-    return _columns(output).shape[1] + (head in ("cumulative", "coral"))
-
-
-def _columns(output: Tensor) -> Tensor:
-    """One number per sample, shape (sample,), counts as one column."""
-    return output if output.ndim > 1 else output.unsqueeze(1)
+    return output.shape[1] + (head in ("cumulative", "coral"))
 
 
 def _check_class(index: int, classes: int) -> None:
@@ -308,14 +262,29 @@ def _check_class(index: int, classes: int) -> None:
         )
 
 
-def _tensor(output: object) -> Tensor:
-    if isinstance(output, Tensor):
-        return output
-    what = sorted(output) if isinstance(output, dict) else type(output).__name__
-    raise ValueError(
-        f"the model returned no tensor but {what}; pass a callable target that takes what it "
-        "needs, for example target=lambda output: output['logits'][:, 3]"
-    )
+def _rows(output: object, count: int) -> Tensor:
+    """The output as (sample, output, ...), whatever a model squeezed away or left of a grid of one.
+
+    Raises:
+        ValueError: No tensor, or one that is not of so many samples.
+    """
+    if not isinstance(output, Tensor):
+        what = sorted(output) if isinstance(output, dict) else type(output).__name__
+        raise ValueError(
+            f"the model returned no tensor but {what}; pass a callable target that takes what it "
+            "needs, for example target=lambda output: output['logits'][:, 3]"
+        )
+    rows = output
+    if count == 1 and (rows.ndim == 0 or len(rows) != 1):
+        rows = rows.unsqueeze(0)
+    if len(rows) != count:
+        raise ValueError(
+            f"the model gave an output of shape {tuple(output.shape)} for {count} images; the "
+            "first axis must be that of the images"
+        )
+    if rows.ndim == 1:
+        rows = rows.unsqueeze(1)
+    return rows.flatten(1) if rows.ndim > 2 and rows.shape[2:].numel() == 1 else rows
 
 
 def as_sequence(target: object) -> list[TargetLike] | None:
@@ -336,9 +305,11 @@ def as_sequence(target: object) -> list[TargetLike] | None:
     )
 
 
-def _as_target(target: int | Target | None) -> Target:
+def _as_target(target: object) -> Target:
     if isinstance(target, Target):
         return target
-    if target is not None and (not isinstance(target, Integral) or target < 0):
+    if target is None:
+        return Target()
+    if isinstance(target, bool) or not isinstance(target, Integral) or target < 0:
         raise ValueError(f"a class is a number from 0 on, but is {target!r}")
-    return Target(index=None if target is None else int(target))
+    return Target(index=int(target))

@@ -18,8 +18,8 @@ from foveal.explainers.engine import (
     batch_bound,
     explain_batch,
 )
-from foveal.explainers.passes import Network
 from foveal.explainers.plan import Layers, plan_tasks
+from foveal.explainers.watching import Network
 from foveal.images import CarriedRegion, carry_region
 from foveal.models import Model
 from foveal.models.targets import TargetLike
@@ -142,7 +142,8 @@ def explain(seen: Look, target: TargetLike, question: Question) -> list[Answer]:
         max_batch=seen.bound(question.max_batch),
         progress=question.progress,
     )
-    layers = question.layers or list(seen.model.card.explain.layers) or None
+    named = list(seen.model.card.explain.layers) or None
+    layers = named if question.layers is None else question.layers
     tasks, notes = plan_tasks(seen.network, seen.pixels, question.explainers, layers, request)
     outcomes = explain_batch(seen.network, seen.pixels, tasks, request)
     return [
@@ -212,7 +213,9 @@ def settings_of(explainer: AbstractExplainer) -> dict[str, object]:
 
 
 def _plain(part: object) -> object:
-    """A part of a batch of one as a plain value."""
-    if isinstance(part, Tensor):
-        return part[0].item() if part.numel() == 1 else part[0].tolist()
-    return part
+    """A part of a batch of one as a plain value, `None` where it is not a number."""
+    if not isinstance(part, Tensor):
+        return part
+    if part.numel() > 1:
+        return part[0].tolist()
+    return part.item() if part.isfinite() else None
