@@ -126,6 +126,7 @@ MISSING = [
     pytest.param(lambda: pointing_game(MAP * 0, MASK), "zero_map", id="pointing, zero"),
     pytest.param(lambda: out_of_fov_mass(MAP * 0, field=MASK), "zero_map", id="field, zero"),
     pytest.param(lambda: out_of_fov_mass(MAP * np.inf, field=MASK), "nan_map", id="field, inf"),
+    pytest.param(lambda: out_of_fov_mass(MAP, field=~EMPTY), "no_outside", id="field everywhere"),
 ]
 
 

@@ -8,6 +8,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
     {
         "empty_mask": "the mask has no pixel inside the field",
         "full_mask": "the mask covers the whole field, so nothing is left to compare with",
+        "no_outside": "the field covers the whole image, so nothing lies outside",
         "zero_map": "the map has no positive value inside the field",
         "constant_map": "the map has the same value everywhere in the field",
         "nan_map": "the map holds values that are not numbers",

@@ -55,7 +55,7 @@ OUT_OF_FOV_MASS = MeasureCard(
     range=(0, 1),
     needs=("field",),
     chance="the share of the image outside the field",
-    missing="nothing is positive anywhere",
+    missing="the field covers the whole image, or nothing is positive anywhere",
     cost="none",
     reference="share of attribution on invalid pixels, as in background validity checks",
 )
@@ -220,7 +220,8 @@ def out_of_fov_mass(
 
     Returns:
         A share in [0, 1]; lower is better. Chance is the share of the image outside the field.
-        Missing (`zero_map`, `nan_map`) when nothing is positive.
+        Missing (`no_outside`, `zero_map`, `nan_map`) when the field covers the whole image or
+        nothing is positive.
 
     Raises:
         ValueError: Shapes that differ, or a field that is not binary or empty.
@@ -231,6 +232,8 @@ def out_of_fov_mass(
         return OUT_OF_FOV_MASS.none("nan_map")
     if not positive.any():
         return OUT_OF_FOV_MASS.none("zero_map", text="the map has no positive value anywhere")
+    if on.field.all():
+        return OUT_OF_FOV_MASS.none("no_outside")
     margin = _MARGIN * diameter(on.field)
     far = _distance(on.field) > margin
     total, active = positive.sum(), positive > 0
