@@ -131,6 +131,36 @@ def test_log_odds_give_probabilities_and_both_are_reported():
     assert score.range == (0, 1)
 
 
+def test_log_odds_far_below_zero_are_a_probability_of_zero():
+    score = deletion_auc(
+        lambda batch: -2000 * linear(batch), IMAGE, WEIGHTS, scale="log-odds", **SETTINGS
+    )
+    assert score.parts["scores"][0] == 0
+    assert score.parts["scores"][-1] == 0.5
+
+
+def test_arrays_that_are_locked_or_flipped_are_measured_as_any_other():
+    locked = IMAGE.copy()
+    locked.flags.writeable = False
+    field = np.broadcast_to(np.True_, (16, 16))
+    plain = deletion_auc(linear, IMAGE, WEIGHTS, **SETTINGS).value
+    for image in (locked, IMAGE[:, ::-1]):
+        for baseline in (0.0, np.broadcast_to(np.float32(0), IMAGE.shape)):
+            score = deletion_auc(linear, image, WEIGHTS, field=field, baseline=baseline, patch_px=1)
+            assert score.value == plain
+
+
+def test_tensors_with_gradients_and_in_bfloat16_are_measured_as_their_numbers():
+    image = torch.from_numpy(IMAGE).requires_grad_()
+    values = torch.from_numpy(WEIGHTS).bfloat16().requires_grad_()
+    weights = torch.from_numpy(WEIGHTS).float()
+    score = masked_roi_drop(
+        lambda batch: (batch[:, 0] * weights).sum((1, 2)).bfloat16(), image, values, baseline=0.0
+    )
+    plain = masked_roi_drop(linear, IMAGE, values.detach().float().numpy(), baseline=0.0)
+    assert score.value == pytest.approx(plain.value, abs=0.01)
+
+
 def test_the_normalised_area_runs_from_the_baselines_score_to_the_images():
     score = deletion_auc(lambda batch: 3 + 2 * linear(batch), IMAGE, WEIGHTS, **SETTINGS)
     plain = deletion_auc(linear, IMAGE, WEIGHTS, **SETTINGS)
@@ -179,6 +209,14 @@ def test_the_drop_of_a_linear_score_is_the_weight_that_was_taken_away():
     mask[0, :5] = True
     matched = masked_roi_drop(linear, IMAGE, WEIGHTS, mask=mask, baseline=0.0)
     assert matched.value == pytest.approx(heaviest[:5].sum(), abs=1e-6)
+
+
+def test_a_rise_of_a_regression_is_a_negative_drop_with_its_size_beside():
+    score = masked_roi_drop(lambda batch: -3 * linear(batch), IMAGE, WEIGHTS, baseline=0.0)
+    assert score.value == pytest.approx(-score.parts["absolute"])
+    assert score.parts["absolute"] > 0.5
+    class_score = masked_roi_drop(linear, IMAGE, WEIGHTS, baseline=0.0, scale="probability")
+    assert "absolute" not in class_score.parts
 
 
 def test_the_excess_drop_is_the_drop_beyond_the_random_ones():

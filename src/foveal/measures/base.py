@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
@@ -121,7 +122,7 @@ def ground(
         ValueError: Shapes that differ or are not (row, column), a mask that is not binary, or a
             field without a pixel.
     """
-    values = np.asarray(map, dtype=np.float64)
+    values = as_numpy(map).astype(np.float64)
     if values.ndim != 2:
         raise ValueError(f"map must be (row, column), but its shape is {values.shape}")
     inside = np.ones(values.shape, bool) if field is None else _binary("field", field, values.shape)
@@ -131,6 +132,14 @@ def ground(
     region = region & inside
     problem = _problem(values, inside, region, needs_mask)
     return Ground(map=values, field=inside, mask=region, problem=problem)
+
+
+def as_numpy(values: Array) -> Shaped[np.ndarray, "..."]:
+    """The numbers of an array or a tensor, whatever its device, its gradients and its precision."""
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    plain = values.detach().cpu()
+    return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
 
 
 def diameter(field: Bool[np.ndarray, "row column"]) -> int:
@@ -178,7 +187,7 @@ def tie_fraction(values: Float[np.ndarray, " unit"]) -> float:
 
 
 def _binary(name: str, values: Array, shape: tuple[int, ...]) -> Bool[np.ndarray, "row column"]:
-    array = np.asarray(values)
+    array = as_numpy(values)
     if array.shape != shape:
         raise ValueError(f"{name} is {array.shape}, but the map is {shape}; bring both to one grid")
     if array.dtype == bool:

@@ -182,9 +182,11 @@ def masked_roi_drop(
     Returns:
         S(x) - S(x without the region), in the units of the score, [-1, 1] for probabilities;
         higher is better. Chance is the mean of `null`, the drops under the region moved at
-        random. `parts` holds the drop relative to S(x) in percent (missing below 1e-6), for scores
-        in log-odds the drop in log-odds, and the shares of the field that were asked for (`area`)
-        and taken away (`removed`). Missing where there is no region.
+        random. The value keeps its sign, for a regression too, where either direction may matter
+        and `parts["absolute"]` is the size of the change. `parts` holds the drop relative to S(x)
+        in percent (missing below 1e-6), for scores in log-odds the drop in log-odds, and the shares
+        of the field that were asked for (`area`) and taken away (`removed`). Missing where there
+        is no region.
 
     Raises:
         ValueError: Shapes that differ, an image not in display units, a setting out of range.
@@ -203,6 +205,8 @@ def masked_roi_drop(
         "area": made.area,
         "removed": made.removed,
     }
+    if chosen.scale == "given":
+        parts["absolute"] = abs(made.drop)
     if chosen.scale == "log-odds":
         parts["log_odds"] = made.raw_whole - made.raw_masked
         parts["log_odds_null"] = [made.raw_whole - raw for raw in made.raw_moved]

@@ -8,11 +8,12 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
+from scipy.special import expit
 from torch import Tensor
 
 from foveal.explainers.base import Frame
 from foveal.explainers.reference import check_reference, reference
-from foveal.measures.base import Array
+from foveal.measures.base import Array, as_numpy
 
 ScoreOf = Callable[..., Array]
 """From images in display units (probe, channel, row, column) to one number a probe."""
@@ -48,7 +49,7 @@ class Subject:
 
     def value(self, raw: float) -> float:
         """A raw score as the number that is reported."""
-        return 1 / (1 + float(np.exp(-raw))) if self.scale == "log-odds" else raw
+        return float(expit(raw)) if self.scale == "log-odds" else raw
 
     def mask(self, removed: Shaped[np.ndarray, "row column"]) -> Float[Tensor, "row column"]:
         """What is removed of each pixel, 0 to 1, as `scores` takes it."""
@@ -56,9 +57,7 @@ class Subject:
 
     def _ask(self, batch: Float[Tensor, "probe channel row column"]) -> list[float]:
         answer = self.score(batch.cpu().numpy() if self.as_array else batch)
-        numbers = np.asarray(
-            answer.detach().cpu() if isinstance(answer, Tensor) else answer, dtype=np.float64
-        )
+        numbers = as_numpy(answer).astype(np.float64)
         if numbers.shape != (len(batch),):
             raise ValueError(
                 f"score must give one number per image, so shape ({len(batch)},), but gave "
@@ -86,7 +85,7 @@ def make_subject(
     """
     if scale not in ("given", "probability", "log-odds"):
         raise ValueError(f"scale must be given, probability or log-odds, but is {scale!r}")
-    pixels = torch.as_tensor(image)
+    pixels = _tensor(image)
     if pixels.ndim != 3 or tuple(pixels.shape[1:]) != field.shape:
         raise ValueError(
             f"image must be (channel, row, column) on the map's {field.shape} grid, but its shape "
@@ -94,9 +93,9 @@ def make_subject(
         )
     if not pixels.is_floating_point() or float(pixels.min()) < 0 or float(pixels.max()) > 1:
         raise ValueError("image must be in display units: floating-point numbers in [0, 1]")
-    inside = torch.from_numpy(field).to(pixels.device).unsqueeze(0)
+    inside = _tensor(field).to(pixels.device).unsqueeze(0)
     frame = Frame(display=True, field=inside)
-    value = torch.as_tensor(baseline) if isinstance(baseline, np.ndarray) else baseline
+    value = _tensor(baseline) if isinstance(baseline, np.ndarray | Tensor) else baseline
     check_reference("baseline", value)
     replaced = reference(value, pixels.unsqueeze(0), frame)[0]  # type: ignore[arg-type]
     return Subject(
@@ -108,3 +107,10 @@ def make_subject(
         scale=scale,
         max_batch=max_batch,
     )
+
+
+def _tensor(values: Array) -> Tensor:
+    """Without gradients; of an array that is locked or flipped a copy, since no tensor is."""
+    if isinstance(values, Tensor):
+        return values.detach()
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
