@@ -156,6 +156,30 @@ def test_the_key_file_knows_a_shard_before_it_is_kept(cohort_folder, monkeypatch
     assert {case.id for case in kept} <= set(names)
 
 
+def test_a_folder_where_another_process_is_at_work_is_left_alone(cohort_folder):
+    out = cohort_folder / "out"
+    out.mkdir()
+    (out / ".lock").write_text('{"process": 1, "host": "another"}')
+    done: list[int] = []
+    with pytest.raises(StoreError, match="process 1 on another"):
+        run(job(cohort_folder), on_image=lambda n, _: done.append(n))
+    assert done == []
+    assert [path.name for path in out.iterdir()] == [".lock"]
+
+
+def test_a_run_that_was_there_before_is_not_discarded(cohort_folder):
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        run(job(cohort_folder), on_image=stop)
+    (cohort_folder / "out.key.json").write_text("{")
+    with pytest.raises(StoreError, match="key file"):
+        run(job(cohort_folder))
+    assert (cohort_folder / "out" / "run.json").exists()
+    assert not (cohort_folder / "out" / ".lock").exists()
+
+
 def test_threads_are_those_of_the_first_start_and_given_back(cohort_folder):
     before = torch.get_num_threads()
     plan = read_plan(cohort_folder / "plan.toml").model_copy(update={"threads": 2})

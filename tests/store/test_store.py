@@ -289,6 +289,25 @@ def test_a_damaged_shard_is_named_with_the_way_out(tmp_path):
         list(run.cases())
 
 
+@pytest.mark.parametrize("how", ["cut", "empty", "zeros", "text"])
+def test_whatever_is_wrong_with_a_file_the_shard_is_named_or_read(tmp_path, how):
+    run = Run.create(tmp_path, {"fingerprint": "f"})
+    run.write(0, [case()])
+    told = []
+    for file in sorted(p for p in run.shard(0).rglob("*") if p.is_file()):
+        whole = file.read_bytes()
+        wrong = {"cut": whole[: len(whole) // 2], "empty": b"", "zeros": bytes(len(whole))}
+        file.write_bytes(wrong.get(how, b"\xff no such thing {"))
+        try:
+            list(run.cases())
+        except StoreError as problem:
+            told.append(str(problem))
+        file.write_bytes(whole)
+    assert len(told) >= 8
+    assert all("shard 00000 of the run is damaged" in text for text in told)
+    assert len(list(run.cases())) == 1
+
+
 def test_a_shard_without_its_arrays_is_damaged(tmp_path):
     run = Run.create(tmp_path, {"fingerprint": "f"})
     run.write(0, [case()])

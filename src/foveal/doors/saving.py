@@ -8,16 +8,17 @@ import torch
 from foveal.doors.result import Result
 from foveal.report import write_audit, write_figures, write_page
 from foveal.run.header import facts, machine, mark
-from foveal.run.identity import numbered, open_identity, save_identity
+from foveal.run.identity import key_beside, numbered, open_identity, save_identity
 from foveal.run.one_image import settings_of
-from foveal.store import Run
+from foveal.store import Run, at_work
 
 
 def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", "keep"]) -> Path:
     """Write everything and its report; a run of the same images and methods is replaced.
 
     Raises:
-        StoreError: The folder holds another run or other files, or cannot be written.
+        StoreError: The folder holds another run or other files, or cannot be written, or another
+            process is at work in it.
     """
     question = result.question
     methods = [{"name": key, **settings_of(e)} for key, e in question.explainers.items()]
@@ -46,14 +47,16 @@ def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", 
         "command": "result.save(FOLDER)",
         **facts(question.explainers, [result.model], measured_names(result)),
     }
-    run = Run.create(folder, header)
-    key = folder.with_name(f"{folder.name}.key.json")
-    known = open_identity(key, keep=identity == "keep", new=not run.done(0))
-    cases = [r.case(known, name=n) for r, n in zip(result.readings, names, strict=True)]
-    run.write(0, cases, again=run.done(0))
-    run.write_header({**run.header, **header})
-    save_identity(known, key)
-    run.log("finished", machine=machine(), images=len(names), failed=0)
+    with at_work(folder):
+        run = Run.create(folder, header)
+        run.sweep()
+        key = key_beside(folder)
+        known = open_identity(key, keep=identity == "keep", new=not run.done(0))
+        cases = [r.case(known, name=n) for r, n in zip(result.readings, names, strict=True)]
+        save_identity(known, key)
+        run.write(0, cases, again=run.done(0))
+        run.write_header({**run.header, **header})
+        run.log("finished", machine=machine(), images=len(names), failed=0)
     write_figures(run)
     write_audit(run)
     return write_page(run)

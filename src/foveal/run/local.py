@@ -17,7 +17,7 @@ from foveal.run.cohort import Entry, cohort
 from foveal.run.header import header, machine, versions
 from foveal.run.identity import Identity, key_beside, open_identity, save_identity
 from foveal.run.plan import Plan
-from foveal.store import Run
+from foveal.store import Run, at_work
 
 OnImage = Callable[[int, int], None]
 """Called with the images done and the images of the run."""
@@ -91,19 +91,23 @@ def run(job: Job, *, command: str = "foveal run PLAN", on_image: OnImage | None 
     leaves the same bytes.
 
     Raises:
-        StoreError: The output folder holds another run or cannot be written.
+        StoreError: The output folder holds another run or cannot be written, or another process
+            is at work in it.
         ModelError: A model cannot give what a method needs.
         ValueError: A target or a layer that a model does not have.
     """
     threads = job.plan.threads or torch.get_num_threads()
     work = Casework(job.plan, job.models)
     facts = header(job.plan, job.entries, job.models, threads=threads, command=command)
-    kept = Run.create(job.folder, facts)
-    try:
-        return _run(job, kept, work, on_image)
-    except (FovealError, ValueError):
-        kept.discard()  # a wrong call leaves nothing behind that stands in the way of the right one
-        raise
+    with at_work(job.folder):
+        kept = Run.create(job.folder, facts)
+        kept.sweep()
+        try:
+            return _run(job, kept, work, on_image)
+        except (FovealError, ValueError):
+            if kept.is_new:
+                kept.discard()  # a wrong call leaves nothing that stands in the way of a right one
+            raise
 
 
 def _run(job: Job, kept: Run, work: Casework, on_image: OnImage | None) -> Summary:

@@ -15,7 +15,7 @@ from foveal.run.identity import key_beside, known_names
 from foveal.run.measuring import Asking, Measuring, Yardstick
 from foveal.run.one_image import Look, losses_of
 from foveal.run.plan import RANDOM, Level
-from foveal.store import Case, Explained, Run, View
+from foveal.store import Case, Explained, Run, View, at_work
 
 
 def remeasure(
@@ -43,17 +43,19 @@ def remeasure(
         ModelError: Another model than the run's.
         PlanError: A measure that needs the model, where none is given, or a pattern of masks that
             matches no image.
-        StoreError: A run that is damaged or cannot be written, or a key file that is missing or
-            does not know an image.
+        StoreError: A run that is damaged or cannot be written, or where another process is at
+            work, or a key file that is missing or does not know an image.
     """
-    masks = None if regions is None else _masks_of(run, regions, key)
-    for number in run.numbers():
-        cases = [_measured(case, yardstick, masks, models) for case in run.cases_of(number)]
-        run.write(number, cases, again=True)
-    known = {str(fact["name"]): fact for fact in run.header.get("measures", [])}  # type: ignore[attr-defined]
-    known |= {str(fact["name"]): fact for fact in measure_facts(yardstick.names)}
-    run.write_header({**run.header, "measures": list(known.values())})
-    run.log("measured", measures=list(yardstick.names))
+    with at_work(run.folder):
+        run.sweep()
+        masks = None if regions is None else _masks_of(run, regions, key)
+        for number in run.numbers():
+            cases = [_measured(case, yardstick, masks, models) for case in run.cases_of(number)]
+            run.write(number, cases, again=True)
+        known = {str(fact["name"]): fact for fact in run.header.get("measures", [])}  # type: ignore[attr-defined]
+        known |= {str(fact["name"]): fact for fact in measure_facts(yardstick.names)}
+        run.write_header({**run.header, "measures": list(known.values())})
+        run.log("measured", measures=list(yardstick.names))
 
 
 def yardstick_of(run: Run, names: Sequence[str], level: Level) -> Yardstick:

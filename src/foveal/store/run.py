@@ -7,21 +7,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from foveal.core import StoreError
 from foveal.store.case import Case
-from foveal.store.shard import read_failures, read_shard, write_shard
+from foveal.store.lock import LOCK, is_free
+from foveal.store.shard import read_failures, read_shard, restore_shards, write_shard
 
 FORMAT = "foveal-run"
 VERSION = 1
 
 
 class Run:
-    """One run's folder. `header` is its `run.json`; cases come from its shards."""
+    """One run's folder. `header` is its `run.json`; cases come from its shards.
 
-    def __init__(self, folder: Path, header: Mapping[str, object]) -> None:
+    Who writes holds `foveal.store.lock.at_work` meanwhile.
+    """
+
+    def __init__(self, folder: Path, header: Mapping[str, object], *, is_new: bool = False) -> None:
         self.folder = folder
         self.header = header
+        self.is_new = is_new
+        """Whether it was made here, and not taken up."""
 
     @classmethod
     def create(cls, folder: Path, header: Mapping[str, object]) -> "Run":
@@ -32,23 +39,26 @@ class Run:
         """
         if (folder / "run.json").exists():
             return cls._again(folder, header)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or not all(map(_is_left, folder.iterdir()))):
             raise StoreError(
                 f"{folder} is not empty and holds no run; choose a new folder for the output"
             )
-        run = cls(folder, {"format": FORMAT, "version": VERSION, **header})
+        run = cls(folder, {"format": FORMAT, "version": VERSION, **header}, is_new=True)
         try:
-            (folder / "shards").mkdir(parents=True)
+            (folder / "shards").mkdir(parents=True, exist_ok=True)
+            run.write_header(run.header)
         except OSError as problem:
-            raise StoreError(
-                f"cannot write the run into {folder}: {problem.strerror or problem}"
-            ) from problem
-        run.write_header(run.header)
+            raise _unwritten(folder, problem) from problem
+        except StoreError:
+            run.discard()
+            raise
         return run
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
         """A run that exists.
+
+        A shard that lost its place to a crash while it was replaced comes back to it.
 
         Raises:
             StoreError: There is none, or one of another format or a newer version.
@@ -59,15 +69,17 @@ class Run:
             raise StoreError(
                 f"{folder} holds no run: run.json cannot be read ({problem.strerror or problem})"
             ) from problem
-        except json.JSONDecodeError as problem:
+        except ValueError as problem:
             raise StoreError(f"run.json in {folder} is damaged: {problem}") from problem
-        if header.get("format") != FORMAT:
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise StoreError(f"run.json in {folder} is not of a foveal run")
         if header.get("version") != VERSION:
             raise StoreError(
                 f"the run in {folder} has version {header.get('version')}, but this foveal reads "
                 f"version {VERSION}; use the foveal that wrote it, or a newer one"
             )
+        if is_free(folder):
+            restore_shards(folder / "shards")
         return cls(folder, header)
 
     @classmethod
@@ -96,6 +108,15 @@ class Run:
         """
         write_shard(self.shard(number), cases, again=again)
 
+    def sweep(self) -> None:
+        """Take away what writers that died have left; for who is alone at work in the folder."""
+        restore_shards(self.folder / "shards")
+        for left in (*self.folder.glob("shards/.*"), *self.folder.glob(".run.json.*")):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
     def discard(self) -> None:
         """Take away a run in which no shard is finished, so that its folder is free again."""
         if self.numbers():
@@ -116,9 +137,7 @@ class Run:
             text = json.dumps(header, indent=1, ensure_ascii=False)
             _write_whole(self.folder / "run.json", text)
         except OSError as problem:
-            raise StoreError(
-                f"cannot write the run into {self.folder}: {problem.strerror or problem}"
-            ) from problem
+            raise _unwritten(self.folder, problem) from problem
         self.header = header
 
     def numbers(self) -> list[int]:
@@ -153,8 +172,10 @@ class Run:
         """Append to `log.jsonl` what is no result: times, the machine, warnings."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
         try:
-            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps({**line, **facts}, ensure_ascii=False) + "\n")
+            with (self.folder / "log.jsonl").open("ab+") as log:
+                if _ends_within_a_line(log):
+                    log.write(b"\n")  # a crash has cut it short
+                log.write(json.dumps({**line, **facts}, ensure_ascii=False).encode() + b"\n")
         except OSError as problem:
             raise StoreError(
                 f"cannot write the log of the run in {self.folder}: {problem.strerror or problem}"
@@ -166,16 +187,35 @@ class Run:
         if not path.exists():
             return []
         found = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(json.JSONDecodeError):
                 found.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
         return found
+
+
+def _ends_within_a_line(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read() != b"\n"
+
+
+def _is_left(path: Path) -> bool:
+    """Whether a start that failed, or the one that is under way, has left this."""
+    if path.name == "shards":
+        return path.is_dir() and not any(path.iterdir())
+    return path.name == LOCK or path.name.startswith(".run.json.")
+
+
+def _unwritten(folder: Path, problem: OSError) -> StoreError:
+    return StoreError(f"cannot write the run into {folder}: {problem.strerror or problem}")
 
 
 def _write_whole(path: Path, text: str) -> None:
     """A file that is there whole or not at all."""
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    hidden.write_text(text, encoding="utf-8")
-    hidden.replace(path)
+    try:
+        hidden.write_text(text, encoding="utf-8")
+        hidden.replace(path)
+    finally:
+        hidden.unlink(missing_ok=True)

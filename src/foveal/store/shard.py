@@ -53,6 +53,15 @@ def write_shard(folder: Path, cases: Sequence[Case], *, again: bool = False) -> 
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def restore_shards(folder: Path) -> None:
+    """Put shards back that a crash has left aside, between the two renames of a replacement."""
+    for aside in sorted(folder.glob(".[0-9]*.old")):
+        place = folder / aside.name.split(".")[1]
+        if not place.exists():
+            with suppress(OSError):  # on a disk that cannot be written it is missing, and named so
+                aside.rename(place)
+
+
 def read_shard(folder: Path) -> Iterator[Case]:
     """The cases of a shard, one by one; their maps are read when their turn comes.
 
