@@ -48,7 +48,7 @@ def test_everything_a_reader_needs_is_written_on_the_figure(make_case):
         "Layer features.top; one cell covers 10 × 10 pixels",
         "33\u202f% of the map is evidence against",
         "field of view",
-        "hard exudates (1)",
+        "hard exudates (3)",
         "1 mm",
         "0\n2",
     ):

@@ -97,7 +97,7 @@ def test_pictures_and_maps_have_words_for_those_who_cannot_see_them(page):
     assert all(a["role"] == "img" and a["aria-label"] for a in drawn)
     labels = [a["aria-label"] for a in drawn]
     assert labels == [
-        "Fundus photograph, right eye (OD) with outlines: field of view, hard exudates (1 area) "
+        "Fundus photograph, right eye (OD) with outlines: field of view, hard exudates (3 areas) "
         "and optic disc (1 area).",
         "Grad-CAM for Severe (predicted): strongest in the upper temporal quadrant; of the "
         "positive evidence 42\u202f% in hard exudates and 2\u202f% in optic disc.",

@@ -156,12 +156,21 @@ class _Numbers:
         )
 
 
+_UNNOTICED = 1e-3
+
+
 def beats_chance(score: Score) -> bool:
-    """Whether a number lies on the good side of its chance level; equal is not better."""
+    """Whether a number lies on the good side of its chance level; equal is not better.
+
+    Where regions or orders were drawn at random it must be better than each of them, and by more
+    than a change of probability that nobody would notice.
+    """
     if score.value is None or score.chance is None:
         return False
-    gain = score.value - score.chance
-    return gain > 0 if score.direction == "higher" else gain < 0
+    sign = 1 if score.direction == "higher" else -1
+    rivals = [score.chance, *(score.null or ())]
+    least = _UNNOTICED if score.null else 0.0
+    return sign * score.value > max(sign * rival for rival in rivals) + least
 
 
 def pooled_target(target: str) -> str:

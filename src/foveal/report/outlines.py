@@ -1,7 +1,7 @@
 """Lines around regions and along heights of a map, and how regions are told apart."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from foveal.core import Grid, Region
 from foveal.report.carry import Way
+from foveal.store import Case
 
 Line = Float[np.ndarray, "_ 2"]
 """Points (row, column) with pixel centres at +0.5; closed where the first is also the last."""
@@ -53,6 +54,12 @@ class Outline:
     lines: tuple[Line, ...]
     parts: int
     """Connected parts, touching corners count."""
+
+
+def outlines_of(case: Case, grid: Grid) -> list[Outline]:
+    """The regions of a case, which know how many parts they have on the original."""
+    counts = {loss.region: loss.lesions for view in case.views for loss in view.losses}
+    return [replace(o, parts=counts.get(o.name, o.parts)) for o in outlines(case.regions, grid)]
 
 
 def outlines(regions: Sequence[Region], grid: Grid) -> list[Outline]:

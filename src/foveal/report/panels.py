@@ -1,4 +1,4 @@
-"""The panels of a figure: the original with its outlines, and one map with its scale."""
+"""The panels of a figure: the original with its outlines_of, and one map with its scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from foveal.report.carry import Way, way_of
 from foveal.report.colour import Scale, evidence, overlay
 from foveal.report.describe import resolution, scale_bar, share_against
 from foveal.report.drawing import FRACTIONS, Drawing
-from foveal.report.outlines import FIELD, Line, Style, contour, outlines
+from foveal.report.outlines import FIELD, Line, Style, contour, outlines_of
 from foveal.report.words import map_name, no_map, number, percent, target_in_words
 from foveal.store import Case, Explained, View
 
@@ -74,7 +74,7 @@ def draw_original(slot: Slot, case: Case, picture: Picture) -> None:
     if case.views and not case.views[0].field.all():
         inside = way_of(case, case.views[0], grid).carry(case.views[0].field.astype(np.float32))
         drawn.append(_draw_lines(panel, contour(inside, 0.5), FIELD, "field of view"))
-    for outline in outlines(case.regions, grid):
+    for outline in outlines_of(case, grid):
         name = f"{outline.name} ({outline.parts})"
         drawn.append(_draw_lines(panel, outline.lines, outline.style, name))
     if drawn:

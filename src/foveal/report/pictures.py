@@ -12,7 +12,7 @@ from foveal.report.colour import Scale, evidence, scale_of, shows_sign
 from foveal.report.describe import description, resolution, scale_bar, share_against
 from foveal.report.drawing import FRACTIONS, small_picture
 from foveal.report.inline import colours_uri, picture_uri, svg_path
-from foveal.report.outlines import FIELD, contour, outlines
+from foveal.report.outlines import FIELD, contour, outlines_of
 from foveal.report.words import counted, listed, map_name, no_map, number, percent, title
 from foveal.store import Case, Explained, View
 
@@ -135,7 +135,7 @@ def _outlines(case: Case, grid: Grid) -> Iterator[DrawnLine]:
             dashes=_dashes(FIELD.dashes),
             path=svg_path(contour(field, 0.5)),
         )
-    for outline in outlines(case.regions, grid):
+    for outline in outlines_of(case, grid):
         yield DrawnLine(
             label=f"{outline.name} ({counted(outline.parts, 'area')})",
             colour=outline.style.colour,

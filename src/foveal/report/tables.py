@@ -84,7 +84,8 @@ def score_table(maps: Sequence[Explained], anatomy: Sequence[str]) -> ScoreTable
             )
             for _, region in own
         )
-        score = next(cell for row in rows for cell in row.cells if cell is not None)
+        scores = [cell for row in rows for cell in row.cells if cell is not None]
+        score = next((score for score in scores if score.value is not None), scores[0])
         groups.append(
             Group(
                 measure=measure,
