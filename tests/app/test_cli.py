@@ -37,9 +37,11 @@ def test_a_plan_runs_reports_and_names_what_failed(checked_folder, capsys):
     assert foveal("run", checked_folder / "plan.toml", "--trust") == 3
     out, err = capsys.readouterr()
     assert "4 images: " in out
-    assert "passes, about" in out
-    assert "explained 4 of 4" in err
+    assert "passes, which take about" in out
+    assert "done 4 of 4" in err
     assert "failed: I-" in err
+    assert "the files behind these names are in" in err
+    assert "out.key.json" in err
     assert "Dora" not in out + err
     run = checked_folder / "out"
     for name in ("report.html", "report.json", "run.json", "log.jsonl"):
@@ -87,6 +89,8 @@ def test_measure_and_report_work_on_a_finished_run(checked_folder, monkeypatch, 
     capsys.readouterr()
     assert foveal("measure", "out", "--measure", "deletion_auc") == 2
     assert "give its card (--card)" in capsys.readouterr().err
+    assert foveal("measure", "out", "--level", "standard") == 3
+    assert "deletion_auc, early_auc" in capsys.readouterr().out
 
 
 def test_inspect_shows_layers_choice_check_and_prediction(checked_folder, capsys):
@@ -132,6 +136,8 @@ def test_check_gives_the_facts_of_images_and_their_field(checked_folder, capsys)
     PillowImage.fromarray(np.zeros((9, 9), np.uint8)).save(black)
     assert foveal("check", black) == 0
     assert "field of view: none" in capsys.readouterr().out
+    assert foveal("check", checked_folder / "eyes", "--json") == 3
+    assert len(json.loads(capsys.readouterr().out)) == 4
 
 
 @pytest.mark.parametrize("command", ["methods", "measures"])

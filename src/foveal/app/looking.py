@@ -3,7 +3,7 @@
 import json
 import os
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,12 +98,12 @@ def inspect(card: Path, image: Path | None, write_check: bool, trust: bool) -> i
 @click.option("--modality", type=click.Choice(["fundus", "oct", "slit-lamp"]))
 @as_json
 def check(images: tuple[Path, ...], modality: str | None, as_json: bool) -> int:
-    """What is known of IMAGES: grid, side, spacing, format, field of view."""
+    """What is known of IMAGES (files or folders): grid, side, spacing, format, field of view."""
     from foveal.core import ImageError
     from foveal.images import read
 
     rows, failed = [], False
-    for path in images:
+    for path in _files(images):
         try:
             image = read(path, modality=modality)  # type: ignore[arg-type]
             rows.append({"name": str(path), **_facts(image)})
@@ -112,6 +112,16 @@ def check(images: tuple[Path, ...], modality: str | None, as_json: bool) -> int:
             rows.append({"name": str(path), "problem": str(problem)})
     _show(rows, as_json)
     return 3 if failed else 0
+
+
+def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    """The files named, and those in the folders named."""
+    for path in paths:
+        if path.is_dir():
+            inside = (file for file in path.iterdir() if file.is_file())
+            yield from sorted(file for file in inside if not file.name.startswith("."))
+        else:
+            yield path
 
 
 def _facts(image: "Image") -> dict[str, object]:

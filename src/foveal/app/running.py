@@ -141,6 +141,9 @@ def measure(
     models = [load(card, trust=trust) for card in cards]
     asked: Level = level or kept.header.get("level") or "standard"  # type: ignore[assignment]
     chosen = names or LEVELS[asked if cards else "quick"]
+    if level in ("standard", "full") and not cards:
+        left = ", ".join(name for name in LEVELS[asked] if name not in chosen)
+        click.echo(f"note: {left} ask the model again and stay as they are; name its --card")
     check_measures(chosen)
     yardstick = yardstick_of(kept, chosen, asked)
     remeasure(kept, yardstick, regions=regions, key=key, models=models)
@@ -176,6 +179,8 @@ def _run(plan: "Plan", base: Path, *, trusted: bool, command: str) -> int:
     _write_report(summary.run, plan.output.report, figures=plan.output.figures)
     for name, why in summary.run.failures().items():
         click.echo(f"failed: {name}: {why}", err=True)
+    if summary.failed and plan.output.identity == "pseudonym":
+        click.echo(f"the files behind these names are in {job.key}", err=True)
     return _SOME_FAILED if summary.failed else 0
 
 
@@ -183,10 +188,10 @@ def _run(plan: "Plan", base: Path, *, trusted: bool, command: str) -> int:
 def _progress(job: "Job") -> Generator[Callable[[int, int], None]]:
     """A bar on a terminal; a line for every image elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda done, images: click.echo(f"explained {done} of {images}", err=True)
+        yield lambda done, images: click.echo(f"done {done} of {images}", err=True)
         return
     with click.progressbar(
-        length=len(job.entries), label="explaining", show_pos=True, file=sys.stderr
+        length=len(job.entries), label="images", show_pos=True, file=sys.stderr
     ) as bar:
         yield lambda done, _: bar.update(done - bar.pos)
 

@@ -83,8 +83,8 @@ def _entries(table: ImagesTable, folder: Path) -> Iterator[Entry]:
     found = _found(folder, pattern)
     if not found:
         raise PlanError(
-            f"no file matches {pattern!r} in {folder.resolve()}; write a pattern such as "
-            "'images/*.jpg', relative to the plan"
+            f"no file matches {pattern!r} in {folder.resolve()}; name files, a folder of images, "
+            "or a pattern such as 'images/*.jpg'"
         )
     for path in found:
         yield Entry(path=path, name=_name(path, folder), regions=regions, modality=table.modality)

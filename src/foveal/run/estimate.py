@@ -11,6 +11,7 @@ from foveal.models import Model
 from foveal.run.casework import targets_of
 from foveal.run.local import Job
 from foveal.run.plan import Plan
+from foveal.store import Run
 
 _CURVE_PASSES = 26
 _RANDOM_CURVE_PASSES = 26
@@ -20,9 +21,10 @@ _BACKWARD = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Passes of a whole run and the time they take here."""
+    """Passes that a run has before it, and the time they take here."""
 
     images: int
+    """Those that are not done yet."""
     forward: int
     backward: int
     minutes: float
@@ -31,24 +33,24 @@ class Estimate:
         time = f"{self.minutes:.0f} min" if self.minutes >= 2 else f"{60 * self.minutes:.0f} s"
         return (
             f"{self.images} images: {self.forward:,} forward and {self.backward:,} backward "
-            f"passes, about {time} on this machine"
+            f"passes, which take about {time} on this machine"
         )
 
 
 def estimate(job: Job) -> Estimate:
     """Count the passes of a run, and time one to say how long they will take."""
+    kept = Run(job.folder, {})
+    left = sum(len(job.shard(number)) for number in job.shards if not kept.done(number))
     forward = backward = 0
     seconds = 0.0
     for model, table in zip(job.models, job.plan.models, strict=True):
         targets = len(targets_of(model, table))
         layers = max(1, len(table.layers or ()))
         ahead, back = _passes_of_image(job.plan, model, targets, layers)
-        forward += ahead * len(job.entries)
-        backward += back * len(job.entries)
-        seconds += (ahead + _BACKWARD * back) * len(job.entries) * _seconds_of_pass(model)
-    return Estimate(
-        images=len(job.entries), forward=forward, backward=backward, minutes=seconds / 60
-    )
+        forward += ahead * left
+        backward += back * left
+        seconds += (ahead + _BACKWARD * back) * left * _seconds_of_pass(model)
+    return Estimate(images=left, forward=forward, backward=backward, minutes=seconds / 60)
 
 
 def planned_passes(explainer: AbstractExplainer, shape: Sequence[int]) -> tuple[int, int]:
