@@ -173,6 +173,13 @@ def test_a_run_gets_a_figure_for_each_explained_image(make_run, make_case):
     assert len(list((run.folder / "figures").iterdir())) == 2
 
 
+def test_long_names_that_are_kept_give_figures_of_their_own(make_run, make_case):
+    names = [f"{'äöü' * 40}/{number}.png" for number in (1, 2)]
+    written = write_figures(make_run([make_case(name) for name in names]))
+    assert len({path.name for path in written}) == 2
+    assert all(path.is_file() and len(path.name.encode()) < 200 for path in written)
+
+
 def test_a_place_for_figures_that_is_taken_is_said(make_run):
     run = make_run()
     (run.folder / "figures").write_text("")

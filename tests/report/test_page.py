@@ -300,6 +300,14 @@ def test_neither_files_nor_places_are_named(make_run, make_case):
     assert str(run.folder) not in text
 
 
+def test_a_header_that_lacks_what_the_page_tells_is_named(make_run):
+    run = make_run()
+    run.header = {name: run.header[name] for name in ("format", "version", "name")}
+    with pytest.raises(StoreError, match=r"lacks fingerprint, versions, models, methods, measures"):
+        write_page(run)
+    assert [path.name for path in run.folder.glob("*report.html*")] == []
+
+
 def test_a_disk_that_cannot_be_written_leaves_the_old_page(make_run, monkeypatch):
     run = make_run()
     before = write_page(run).read_bytes()

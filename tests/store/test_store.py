@@ -168,6 +168,14 @@ def test_names_that_would_share_maps_and_scores_are_refused(tmp_path, cases, mes
 
 def test_a_number_that_is_not_finite_never_reaches_a_table(tmp_path):
     run = Run.create(tmp_path, {"fingerprint": "f"})
+    parts = {"curve": np.array([0.5, np.nan]), "ends": {"at": [float("inf")]}}
+    made = Explained(key="x", attribution=attribution((2, 2), parts=parts))
+    run.write(1, [case(views=(view(explained=(made,)),))])
+    (kept,) = run.cases_of(1)
+    assert kept.views[0].explained[0].attribution.parts == {
+        "curve": [0.5, None],
+        "ends": {"at": [None]},
+    }
     nowhere = Prediction(label="Severe", index=3, values={"Severe": float("nan")})
     with pytest.raises(ValueError, match="not JSON compliant"):
         run.write(0, [case(views=(view(prediction=nowhere),))])

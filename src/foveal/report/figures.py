@@ -1,6 +1,7 @@
 """Small multiples of one case: the original, then each map over it with its scale beside it."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Unpack
 from urllib.parse import quote
@@ -19,6 +20,8 @@ _SIDE = 640
 _COLUMNS = 4
 _WIDTH, _GAP, _HEADING, _ABOVE, _BELOW = 3.2, 0.25, 0.55, 0.45, 1.05
 """In inches: of a picture, between panels, and the room for words above and below."""
+_LONGEST = 120
+"""Characters of a file's name; file systems take 255 bytes, and some tools count the path."""
 _FAST = {"png": {"pil_kwargs": {"compress_level": 4}}, "svg": {}}
 """Photographs hardly shrink further, however long the compressor tries."""
 
@@ -102,8 +105,11 @@ def write_figures(run: Run, **drawing: Unpack[DrawingKeywords]) -> list[Path]:
 
 
 def file_stem(name: str) -> str:
-    """An image's name as the name of a file; a name that is kept may hold slashes."""
-    return quote(name, safe=" ")
+    """An image's name as the name of a file; a name that is kept may hold slashes, or be long."""
+    stem = quote(name, safe=" ")
+    if len(stem) <= _LONGEST:
+        return stem
+    return f"{stem[:_LONGEST]}-{sha256(name.encode()).hexdigest()[:10]}"
 
 
 def _chosen(

@@ -34,6 +34,8 @@ from foveal.store import Case, Run
 
 MAX_CASES = 60
 """Images that a page shows one by one."""
+_NEEDED = ("name", "fingerprint", "versions", "models", "methods", "measures")
+"""What every header holds."""
 
 
 def write_page(run: Run, *, max_cases: int = MAX_CASES) -> Path:
@@ -44,7 +46,7 @@ def write_page(run: Run, *, max_cases: int = MAX_CASES) -> Path:
     same run gives the same bytes.
 
     Raises:
-        StoreError: A damaged shard, or a folder that cannot be written.
+        StoreError: A damaged shard or header, or a folder that cannot be written.
         ValueError: A negative number of cases.
     """
     if max_cases < 0:
@@ -128,7 +130,7 @@ def _read(run: Run, sections: _Sections) -> tuple[Cohort, _Sections]:
 
 
 def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
-    header: Header = run.header
+    header = _header(run)
     told = history(run)
     unfinished = header.get("shards", 0) - len(run.numbers())
     template = _environment().get_template("report.html")
@@ -144,6 +146,16 @@ def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
         sections=sections,
         **_inline(),
     )
+
+
+def _header(run: Run) -> Header:
+    missing = [name for name in _NEEDED if name not in run.header]
+    if missing:
+        raise StoreError(
+            f"run.json in {run.folder} is damaged: it lacks {', '.join(missing)}; put it back from "
+            "a copy, or run the plan again into another folder"
+        )
+    return run.header
 
 
 @cache

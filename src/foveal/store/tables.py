@@ -1,6 +1,7 @@
 """The tables of a shard: their columns, and rows to and from the nouns."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -133,7 +134,7 @@ def image_row(case: Case, picture: str | None, regions: Sequence[Mapping[str, ob
         "row_spacing_mm": row_mm,
         "column_spacing_mm": column_mm,
         "sha256": case.sha256,
-        "facts": dumped(dict(case.facts)),
+        "facts": dumped(_nulled(case.facts)),
         "labels": dumped(dict(case.labels)),
         "picture": picture,
         "regions": dumped(regions),
@@ -174,7 +175,7 @@ def map_row(case: Case, view: View, explained: Explained) -> Row:
         "reason": made.reason,
         "notes": dumped(made.notes),
         "cost": dumped(dict(made.cost)),
-        "parts": dumped(dict(made.parts)),
+        "parts": dumped(_nulled(made.parts)),
         "fingerprint": made.fingerprint,
         "shape": list(made.map.shape),
     }
@@ -199,8 +200,8 @@ def score_row(case: Case, view: View, explained: Explained, measured: Measured) 
         "chance": score.chance,
         "ceiling": score.ceiling,
         "null": None if score.null is None else list(score.null),
-        "params": dumped(dict(score.params)),
-        "parts": dumped(dict(score.parts)),
+        "params": dumped(_nulled(score.params)),
+        "parts": dumped(_nulled(score.parts)),
     }
 
 
@@ -251,6 +252,19 @@ def measured_from(row: Row) -> Measured:
         parts=json.loads(row["parts"]),
     )
     return Measured(score=score, region=row["region"])
+
+
+def _nulled(value: object) -> object:
+    """What stands beside a result, with null where a number is not finite."""
+    if isinstance(value, np.generic | np.ndarray):
+        return _nulled(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _nulled(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nulled(part) for part in value]
+    return value
 
 
 def _plain(value: object) -> object:
