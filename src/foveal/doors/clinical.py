@@ -54,6 +54,7 @@ def explain(
     Raises:
         ImageError: A file that cannot be read, or an image without a field of view.
         ModelError: The model cannot give what a method needs.
+        StoreError: A run cannot be written into `out`; said before anything is explained.
         ValueError: A target, layer, method or setting that does not exist.
         TypeError: Something else than a model or an image.
     """
@@ -72,6 +73,10 @@ def explain(
         max_batch=max_batch,
         progress=progress,
     )
+    if out is not None:
+        from foveal.doors.saving import check_folder
+
+        check_folder(Path(out))
     looks = [(one, look(model, one)) for one in _images(image)]  # what is wrong is said early
     readings = [
         Reading(image=one, seen=seen, target=wanted, answers=explain_look(seen, wanted, question))

@@ -62,6 +62,17 @@ def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", 
     return write_page(run)
 
 
+def check_folder(folder: Path) -> None:
+    """Find out before long work whether a run could be written there.
+
+    Raises:
+        StoreError: It holds other files, or cannot be written.
+    """
+    with at_work(folder):
+        if not (folder / "run.json").exists():
+            Run.create(folder, {}).discard()
+
+
 def measured_names(result: Result) -> list[str]:
     """The measures that were made, each once."""
     return list(dict.fromkeys(score.name for score in result.scores))
