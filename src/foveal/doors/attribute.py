@@ -107,7 +107,8 @@ def attribute(
             column), as the model takes them.
         methods: Names or explainers, one, several, or a mapping from names of your own.
         target: `None` for each sample's own argmax, a class, a `foveal.Target`, a callable from
-            the output to one number per sample, or one of these for each sample.
+            the output, for however many images, to one number per image, or one of these for
+            each sample.
         layers: The layer of the methods that watch one, by name or module. Several give one map
             each, named `method@layer`. `None` chooses one and reports it in `info`.
         size: `"input"` resizes every map to the input's rows and columns, channels summed.
