@@ -171,7 +171,9 @@ def _run(plan: "Plan", base: Path, *, trusted: bool, command: str) -> int:
     from foveal.run import run as run_job
 
     job = open_job(plan, base, trust=trusted)
-    click.echo(f"{plan.name}: {estimate(job)}")
+    expected = estimate(job)
+    if expected.images:
+        click.echo(f"{plan.name}: {expected}")
     with _progress(job) as on_image:
         summary = run_job(job, command=command, on_image=on_image)
     if summary.before:
