@@ -14,7 +14,10 @@ from foveal.explainers import (
     LayerCAM,
     Occlusion,
     SmoothGrad,
+    SquareGrad,
+    VarGrad,
 )
+from foveal.explainers.base import Draw
 
 # Two channels on a 1 x 2 grid: A1 = (1, 3), g1 = (.5, .25); A2 = (2, 0), g2 = (-.5, 1).
 ACTIVATIONS = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])
@@ -144,6 +147,75 @@ def test_saliency_keeps_sign_and_channels():
     torch.testing.assert_close(maps["saliency"], gradient)
     summed = attribute(model, batch, "saliency", target=3, size="input")
     torch.testing.assert_close(summed["saliency"], gradient.sum(dim=1))
+
+
+def test_input_times_gradient_sums_to_the_score_of_relus_without_biases():
+    torch.manual_seed(2)
+    model = nn.Sequential(
+        nn.Conv2d(3, 5, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, 2, bias=False)
+    )
+    batch = images(3, side=8)
+    maps = attribute(model, batch, "inputxgradient", target=1)
+    assert maps["inputxgradient"].shape == batch.shape
+    torch.testing.assert_close(
+        maps["inputxgradient"].flatten(1).sum(dim=1), model(batch)[:, 1].detach()
+    )
+
+
+def test_squares_and_variances_of_noisy_gradients_equal_their_slow_twins():
+    model, batch = Convolutional().eval(), images(2)
+    settings = {"samples": 6, "noise": 0.4}
+    gradients = []
+    for sample in range(6):
+        ranges = batch.flatten(1).amax(dim=1) - batch.flatten(1).amin(dim=1)
+        noise = Draw(5).normal(sample, batch)
+        leaf = (batch + 0.4 * ranges[:, None, None, None] * noise).requires_grad_()
+        (gradient,) = torch.autograd.grad(model(leaf)[:, 2].sum(), leaf)
+        gradients.append(gradient)
+    every = torch.stack(gradients)
+    maps = attribute(
+        model,
+        batch,
+        [SmoothGrad(**settings), SquareGrad(**settings), VarGrad(**settings)],
+        target=2,
+        seed=5,
+    )
+    for name, twin in (
+        ("smoothgrad", every.mean(dim=0)),
+        ("squaregrad", (every**2).mean(dim=0)),
+        ("vargrad", every.var(dim=0, correction=0)),
+    ):
+        torch.testing.assert_close(maps[name], twin, rtol=1e-4, atol=1e-5 * float(twin.abs().max()))
+
+
+@pytest.mark.parametrize(("channels", "side"), [(3, 4), (20, 3)])
+def test_eigencam_is_the_projection_on_the_first_singular_vector(channels, side):
+    torch.manual_seed(1)
+    activations = torch.randn(2, channels, side, side)
+    gradient = torch.randn(channels, side, side)
+    maps = attribute(Weighted(gradient), activations, ["eigencam", "eigengradcam"], layers="layer")
+    for name, features in (("eigencam", activations), ("eigengradcam", activations * gradient)):
+        for made, own in zip(maps[name], features, strict=True):
+            matrix = own.flatten(1).T.numpy()
+            _, _, right = np.linalg.svd(matrix, full_matrices=False)
+            twin = matrix @ right[0]
+            twin *= np.sign(twin @ np.abs(matrix).sum(axis=1))
+            np.testing.assert_allclose(made.flatten(), twin, atol=1e-5)
+
+
+def test_eigencam_of_one_channel_is_that_channel_and_of_silence_is_zero():
+    activations = torch.zeros(2, 2, 1, 2)
+    activations[0, 1] = torch.tensor([[3.0, -1.0]])
+    maps = attribute(Weighted(GRADIENTS), activations, "eigencam", layers="layer")
+    torch.testing.assert_close(maps["eigencam"], torch.tensor([[[3.0, -1.0]], [[0.0, 0.0]]]))
+    assert maps.info["eigencam"].reasons == (None, "zero_map")
+
+
+def test_eigencam_needs_no_gradient_and_knows_no_class():
+    model, batch = Convolutional(), images(2)
+    maps = [attribute(model, batch, "eigencam", target=t, layers="top")["eigencam"] for t in (0, 3)]
+    assert torch.equal(*maps)
+    assert model.count.backwards == 0
 
 
 def test_smoothgrad_of_a_linear_score_is_its_gradient():

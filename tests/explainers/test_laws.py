@@ -10,7 +10,9 @@ from foveal.doors import attribute
 from foveal.explainers import Occlusion, SmoothGrad, methods
 
 NAMES = [method.name for method in methods()]
-SHARED = ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "saliency"]
+CAMS = ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam"]
+SHARED = [*CAMS, "saliency", "inputxgradient"]
+NOISY = ["smoothgrad", "squaregrad", "vargrad"]
 
 
 def exact(count: int) -> tuple[Convolutional, Tensor]:
@@ -161,7 +163,10 @@ def test_the_callers_gradient_mode_does_not_matter(mode):
         close(got[key], expected[key])
 
 
-LINEAR = ["gradcam", "hirescam", "xgradcam", "layercam", "saliency", "smoothgrad", "occlusion"]
+LINEAR = [
+    *("gradcam", "hirescam", "xgradcam", "layercam", "eigengradcam"),
+    *("saliency", "inputxgradient", "smoothgrad", "occlusion"),
+]
 
 
 @pytest.mark.parametrize("name", [*LINEAR, "integratedgradients"])
@@ -172,7 +177,7 @@ def test_twice_the_score_gives_twice_the_map(name):
     close(twice[name], 2 * once)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "smoothgrad"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in NOISY])
 def test_a_flipped_image_gives_the_flipped_map_of_a_flip_equivariant_model(name):
     class Pointwise(nn.Module):
         def __init__(self) -> None:
@@ -190,7 +195,7 @@ def test_a_flipped_image_gives_the_flipped_map_of_a_flip_equivariant_model(name)
     close(flipped.flip(-1), plain)
 
 
-@pytest.mark.parametrize("name", ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam"])
+@pytest.mark.parametrize("name", CAMS)
 def test_the_order_of_channels_does_not_matter(name):
     activations = torch.rand(1, 4, 3, 3)
     gradient = torch.randn(4, 3, 3)

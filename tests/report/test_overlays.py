@@ -70,6 +70,12 @@ def test_no_evidence_lies_in_the_middle_of_a_signed_scale():
     assert signed.strength(np.array([-2.0, 0.0, 1.0])).tolist() == [1, 0, 0.5]
 
 
+def test_squares_of_gradients_have_no_sign_to_draw():
+    assert scale_of(attribution([[[1.0, -4.0]]])).signed
+    squares = scale_of(attribution([[[1.0, 4.0]]]))
+    assert (squares.signed, squares.scaling) == (False, "p99.9")
+
+
 SCALES = [
     pytest.param([[1.0, 4.0], [-8.0, 0.0]], {}, (False, "maximum", 4, 4), id="positive only"),
     pytest.param([[1.0, 4.0], [-8.0, 0.0]], {"signed": True}, (True, "maximum", 8, 8), id="signed"),

@@ -12,18 +12,23 @@ from foveal.explainers.base import (
     Watched,
 )
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
-from foveal.explainers.gradients import IntegratedGradients, Saliency, SmoothGrad
+from foveal.explainers.eigen import EigenCAM, EigenGradCAM
+from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
+from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import Occlusion
 from foveal.explainers.registry import Method, methods
 
 __all__ = [
     "AbstractExplainer",
     "Draw",
+    "EigenCAM",
+    "EigenGradCAM",
     "Fold",
     "Frame",
     "GradCAM",
     "GradCAMPlusPlus",
     "HiResCAM",
+    "InputXGradient",
     "IntegratedGradients",
     "LayerCAM",
     "Method",
@@ -33,6 +38,8 @@ __all__ = [
     "Saliency",
     "Seen",
     "SmoothGrad",
+    "SquareGrad",
+    "VarGrad",
     "Wants",
     "Watched",
     "XGradCAM",

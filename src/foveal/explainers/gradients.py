@@ -51,62 +51,34 @@ class Saliency(AbstractExplainer):
     )
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
-        return Fold(map=_gradient(clean))
+        return Fold(map=input_gradient(clean))
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothGrad(AbstractExplainer):
-    """Saliency with its noise averaged out.
+class InputXGradient(AbstractExplainer):
+    """How much would the score lose, to first order, if each pixel went to zero?
 
-    The mean of the gradients over noisy copies of the image. The noise is Gaussian with a
-    standard deviation of `noise` times the image's own range (largest minus smallest value), so
-    it means the same for every image and in every unit.
-
-    Args:
-        samples: Noisy copies.
-        noise: Standard deviation as a share of the image's range; the paper advises 0.1 to 0.2.
-
-    Raises:
-        ValueError: No samples, or noise that is not positive.
+    The gradient times the input, sign and channels kept. What is zero in the model's own units gets
+    no attribution, so it depends on what zero means: black in display units, the training mean in
+    normalised ones. For a network of ReLUs without biases the map sums to the score.
 
     Reference:
-        Smilkov et al. 2017, SmoothGrad, the equation of section 2.
+        Shrikumar et al. 2016, Not Just a Black Box, gradient times input.
     """
 
-    samples: int = 25
-    noise: float = 0.15
-
-    name: ClassVar[str] = "smoothgrad"
+    name: ClassVar[str] = "inputxgradient"
     needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    wants: ClassVar[Wants] = _INPUT
     card: ClassVar[MethodCard] = MethodCard(
-        question="Which pixels would change the score most, beyond the gradient's noise?",
-        sign=_SIGN,
+        question="How much does each pixel add to the score, to first order?",
+        sign="positive: its value raises the score; negative: lowers it",
         grid="the input's, with channels",
-        cost="25 F + 25 B",
-        reference="Smilkov et al. 2017, SmoothGrad, sec. 2",
+        cost="1 F + 1 B",
+        reference="Shrikumar et al. 2016, Not Just a Black Box, gradient times input",
     )
 
-    def __post_init__(self) -> None:
-        check_count("samples", self.samples)
-        if not self.noise > 0:
-            raise ValueError(f"noise must be positive, but is {self.noise}; for none use saliency")
-
-    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
-        images = clean.images
-        flat = images.flatten(1)
-        spread = self.noise * (flat.amax(dim=1) - flat.amin(dim=1))
-        spread = spread.reshape(-1, *[1] * (images.ndim - 1))
-
-        def build(sample: int) -> Tensor:
-            return images + spread * draw.normal(sample, images)
-
-        return (Probes(count=self.samples, build=build, wants=_INPUT),)
-
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
-        total = torch.zeros_like(clean.images, dtype=torch.float32)
-        for seen in answers[0]:
-            total += _gradient(seen)
-        return Fold(map=total / self.samples)
+        return Fold(map=clean.images * input_gradient(clean))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +137,7 @@ class IntegratedGradients(AbstractExplainer):
         _, weights = _quadrature(self.steps)
         total = torch.zeros_like(clean.images, dtype=torch.float32)
         for weight, seen in zip(weights, path, strict=True):
-            total += weight * _gradient(seen)
+            total += weight * input_gradient(seen)
         start = next(at_baseline)
         attribution = total * (clean.images - start.images)
         change = clean.scores - start.scores
@@ -182,7 +154,7 @@ def _quadrature(steps: int) -> tuple[list[float], list[float]]:
     return ((positions + 1) / 2).tolist(), (weights / 2).tolist()
 
 
-def _gradient(seen: Seen) -> Tensor:
+def input_gradient(seen: Seen) -> Tensor:
     if seen.input_gradient is None:
         raise TypeError("this method folds input gradients, but its pass took none")
     return seen.input_gradient.float()

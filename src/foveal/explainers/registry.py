@@ -5,7 +5,9 @@ from difflib import get_close_matches
 
 from foveal.explainers.base import AbstractExplainer, Need
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
-from foveal.explainers.gradients import IntegratedGradients, Saliency, SmoothGrad
+from foveal.explainers.eigen import EigenCAM, EigenGradCAM
+from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
+from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import Occlusion
 
 _BUILT: tuple[type[AbstractExplainer], ...] = (
@@ -14,8 +16,13 @@ _BUILT: tuple[type[AbstractExplainer], ...] = (
     XGradCAM,
     HiResCAM,
     LayerCAM,
+    EigenCAM,
+    EigenGradCAM,
     Saliency,
+    InputXGradient,
     SmoothGrad,
+    SquareGrad,
+    VarGrad,
     IntegratedGradients,
     Occlusion,
 )

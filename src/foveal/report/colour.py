@@ -95,8 +95,14 @@ def shows_sign(attribution: Attribution) -> bool:
     """Whether a map is drawn with both signs unless someone asks otherwise.
 
     A map with the input's channels is a gradient: its sign says which way a pixel would have to
-    change, so half of it would be lost. Other maps are drawn as their papers do, positive only.
+    change, so half of it would be lost. Other maps are drawn as their papers do, positive only, and
+    so are squares and variances of gradients, which have no sign.
     """
+    return _is_gradient(attribution) and bool((attribution.map < 0).any())
+
+
+def _is_gradient(attribution: Attribution) -> bool:
+    """Whether a map has the input's channels."""
     return attribution.map.ndim == 3
 
 
@@ -119,9 +125,8 @@ def scale_of(
     Raises:
         ValueError: An unknown colour map.
     """
-    gradient = shows_sign(attribution)
-    signed = gradient if signed is None else signed
-    scaling = scaling or ("p99.9" if gradient else "maximum")
+    signed = shows_sign(attribution) if signed is None else signed
+    scaling = scaling or ("p99.9" if _is_gradient(attribution) else "maximum")
     colormap = colormap or (SIGNED if signed else POSITIVE)
     if colormap.removesuffix("_r") in _UNEVEN:
         warnings.warn(

@@ -33,8 +33,13 @@ _METHODS = {
     "xgradcam": "XGrad-CAM",
     "hirescam": "HiResCAM",
     "layercam": "LayerCAM",
+    "eigencam": "Eigen-CAM",
+    "eigengradcam": "EigenGrad-CAM",
     "saliency": "Saliency",
+    "inputxgradient": "Input × gradient",
     "smoothgrad": "SmoothGrad",
+    "squaregrad": "SquareGrad",
+    "vargrad": "VarGrad",
     "integratedgradients": "Integrated gradients",
     "occlusion": "Occlusion",
 }

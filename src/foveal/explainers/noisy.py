@@ -1,0 +1,186 @@
+"""Gradients over noisy copies of the image: their mean, their mean square, their variance."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from foveal.explainers.base import (
+    AbstractExplainer,
+    Draw,
+    Fold,
+    Frame,
+    MethodCard,
+    Need,
+    Probes,
+    Seen,
+    Wants,
+    check_count,
+)
+from foveal.explainers.gradients import input_gradient
+
+_NEEDS: tuple[Need, ...] = ("input gradient",)
+_INPUT = Wants(input_gradient=True)
+_SIGN = "positive: brightening this channel here raises the score; negative: lowers it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothGrad(AbstractExplainer):
+    """Saliency with its noise averaged out.
+
+    The mean of the gradients over noisy copies of the image. The noise is Gaussian with a
+    standard deviation of `noise` times the image's own range (largest minus smallest value), so
+    it means the same for every image and in every unit.
+
+    Args:
+        samples: Noisy copies.
+        noise: Standard deviation as a share of the image's range; the paper advises 0.1 to 0.2.
+
+    Raises:
+        ValueError: No samples, or noise that is not positive.
+
+    Reference:
+        Smilkov et al. 2017, SmoothGrad, the equation of section 2.
+    """
+
+    samples: int = 25
+    noise: float = 0.15
+
+    name: ClassVar[str] = "smoothgrad"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Which pixels would change the score most, beyond the gradient's noise?",
+        sign=_SIGN,
+        grid="the input's, with channels",
+        cost="25 F + 25 B",
+        reference="Smilkov et al. 2017, SmoothGrad, sec. 2",
+    )
+
+    def __post_init__(self) -> None:
+        _check(self.samples, self.noise)
+
+    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
+        return _noisy(clean, draw, self.samples, self.noise)
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        mean, _ = _moments(answers[0], clean)
+        return Fold(map=mean)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquareGrad(AbstractExplainer):
+    """Where is the gradient large over noisy copies, whatever its sign?
+
+    The mean of the squared gradients: never negative, and sharper than SmoothGrad, since gradients
+    of both signs do not cancel out.
+
+    Args:
+        samples: Noisy copies.
+        noise: Standard deviation as a share of the image's range.
+
+    Raises:
+        ValueError: No samples, or noise that is not positive.
+
+    Reference:
+        Hooker et al. 2019, A Benchmark for Interpretability Methods in Deep Neural Networks,
+        SmoothGrad-Squared.
+    """
+
+    samples: int = 25
+    noise: float = 0.15
+
+    name: ClassVar[str] = "squaregrad"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Which pixels change the score much, in whichever direction?",
+        sign="never negative: how strongly, not which way",
+        grid="the input's, with channels",
+        cost="25 F + 25 B",
+        reference="Hooker et al. 2019, A Benchmark for Interpretability, SmoothGrad-Squared",
+    )
+
+    def __post_init__(self) -> None:
+        _check(self.samples, self.noise)
+
+    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
+        return _noisy(clean, draw, self.samples, self.noise)
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        mean, variance = _moments(answers[0], clean)
+        return Fold(map=mean**2 + variance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VarGrad(AbstractExplainer):
+    """Where does the gradient change most over noisy copies?
+
+    The population variance of the gradients. Where the model is linear it is zero, however much a
+    pixel matters there.
+
+    Args:
+        samples: Noisy copies.
+        noise: Standard deviation as a share of the image's range.
+
+    Raises:
+        ValueError: No samples, or noise that is not positive.
+
+    Reference:
+        Adebayo et al. 2018, Local Explanation Methods for Deep Neural Networks Lack Sensitivity
+        to Parameter Values, VarGrad.
+    """
+
+    samples: int = 25
+    noise: float = 0.15
+
+    name: ClassVar[str] = "vargrad"
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Where does the gradient depend on small changes of the image?",
+        sign="never negative: how much the gradient varies",
+        grid="the input's, with channels",
+        cost="25 F + 25 B",
+        reference="Adebayo et al. 2018, Local Explanation Methods, VarGrad",
+    )
+
+    def __post_init__(self) -> None:
+        _check(self.samples, self.noise)
+
+    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
+        return _noisy(clean, draw, self.samples, self.noise)
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        _, variance = _moments(answers[0], clean)
+        return Fold(map=variance)
+
+
+def _check(samples: object, noise: float) -> None:
+    check_count("samples", samples)
+    if not noise > 0:
+        raise ValueError(f"noise must be positive, but is {noise}; for none use saliency")
+
+
+def _noisy(clean: Seen, draw: Draw, samples: int, noise: float) -> Sequence[Probes]:
+    """Copies with noise that is shared by the batch and scaled by each image's own range."""
+    images = clean.images
+    flat = images.flatten(1)
+    spread = noise * (flat.amax(dim=1) - flat.amin(dim=1))
+    spread = spread.reshape(-1, *[1] * (images.ndim - 1))
+
+    def build(sample: int) -> Tensor:
+        return images + spread * draw.normal(sample, images)
+
+    return (Probes(count=samples, build=build, wants=_INPUT),)
+
+
+def _moments(answers: Iterator[Seen], clean: Seen) -> tuple[Tensor, Tensor]:
+    """Mean and population variance of the gradients, in one go (Welford 1962)."""
+    mean = torch.zeros_like(clean.images, dtype=torch.float32)
+    squares, count = torch.zeros_like(mean), 0
+    for count, seen in enumerate(answers, start=1):
+        gradient = input_gradient(seen)
+        before = gradient - mean
+        mean += before / count
+        squares += before * (gradient - mean)
+    return mean, squares / count
