@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from foveal.core import ScoreMode
+
 Need = Literal["scores", "activations", "layer gradients", "input gradient", "attention"]
 
 
@@ -65,9 +67,29 @@ class Seen:
         return watched
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Chance, replayable: the numbers depend on the seed and the probe, not on the batch."""
+
+    seed: int
+
+    def uniform(self, probe: int, shape: Sequence[int]) -> Float[Tensor, "..."]:
+        """Numbers in [0, 1) for one probe, on the CPU."""
+        return torch.rand(tuple(shape), generator=self._generator(probe))
+
+    def normal(self, probe: int, like: Float[Tensor, "sample ..."]) -> Float[Tensor, "1 ..."]:
+        """Standard normal noise of one sample's shape, to be shared by the batch."""
+        noise = torch.randn((1, *like.shape[1:]), generator=self._generator(probe))
+        return noise.to(like.device, like.dtype)
+
+    def _generator(self, probe: int) -> torch.Generator:
+        """One stream per seed and probe; the multiplier keeps streams of close seeds apart."""
+        return torch.Generator().manual_seed((self.seed * 1_000_003 + probe) % 2**63)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """What is known of the images beside their numbers."""
+    """What is known of the images beside their numbers, and where chance comes from."""
 
     display: bool = False
     """Whether they are in display units, 0 black and 1 white. False at the tensor door."""
@@ -77,6 +99,8 @@ class Frame:
     """The place of the first of these images in the whole batch."""
     total: int | None = None
     """How many images the whole batch holds, where these are only some of it."""
+    draw: Draw = Draw(0)
+    """The only source of chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,17 +147,21 @@ class AbstractExplainer(ABC):
         return False
 
     @property
+    def weighs_by(self) -> ScoreMode:
+        """What the scores of its passes are, where the target is a class: its logit by default."""
+        return "logit"
+
+    @property
     def watches_layer(self) -> bool:
         """Whether the method looks at a layer inside the model."""
         return self.wants.activation or self.wants.gradient
 
-    def probes(self, clean: Seen, frame: Frame, draw: "Draw") -> Sequence[Probes]:
+    def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         """The probes to send after the pass over the images themselves; none by default.
 
         Args:
             clean: What was seen of the images themselves.
-            frame: Units and field of view.
-            draw: The only source of chance.
+            frame: Units, field of view, and chance.
         """
         return ()
 
@@ -153,17 +181,3 @@ def check_count(what: str, value: object) -> None:
         raise TypeError(f"{what} must be a whole number, but is {value!r}")
     if value < 1:
         raise ValueError(f"{what} must be at least 1, but is {value}")
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Chance, replayable: the numbers depend on the seed and the probe, not on the batch."""
-
-    seed: int
-
-    def normal(self, probe: int, like: Float[Tensor, "sample ..."]) -> Float[Tensor, "1 ..."]:
-        """Standard normal noise of one sample's shape, to be shared by the batch."""
-        # One stream per seed and probe; the multiplier keeps streams of neighbouring seeds apart.
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + probe) % 2**63)
-        noise = torch.randn((1, *like.shape[1:]), generator=generator)
-        return noise.to(like.device, like.dtype)

@@ -8,14 +8,14 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from foveal.core import FovealWarning, ModelError
+from foveal.core import FovealWarning, ModelError, ScoreMode
 from foveal.explainers.base import AbstractExplainer, Draw, Frame, Probes, Seen, Wants, Watched
 from foveal.explainers.passes import Passes, Sight
 from foveal.explainers.watching import Network, Watch
 from foveal.models.borrow import borrowed
 from foveal.models.heads import Head
 from foveal.models.layers import has_grid
-from foveal.models.targets import FixedTarget, TargetLike, as_sequence, fix
+from foveal.models.targets import FixedTarget, TargetLike, as_sequence, fix, with_score
 
 MAX_BATCH = 16
 """Images in one pass, unless the caller says otherwise."""
@@ -138,8 +138,11 @@ class _Chunk:
             field=None if field is None else field[where],
             first=where.start,
             total=total,
+            draw=Draw(request.seed),
         )
-        self.fixed: FixedTarget | None = None
+        self.fixed: dict[ScoreMode, FixedTarget] = {}
+        self.scores: dict[ScoreMode, Tensor] = {}
+        """Of the images themselves."""
 
     def explain(self) -> dict[str, Outcome]:
         started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
@@ -157,9 +160,14 @@ class _Chunk:
         wants = [task.explainer.wants for task in self.tasks.values()]
         sample = torch.arange(len(self.images), device=self.images.device)
 
+        modes: list[ScoreMode] = ["logit", *(t.explainer.weighs_by for t in self.tasks.values())]
+
         def score(output: object) -> Tensor:
-            self.fixed = fix(self.target, output, count=len(self.images), head=self.request.head)
-            return self.fixed.score(output, sample)
+            for mode in dict.fromkeys(modes):
+                target = self.target if mode == "logit" else _read_as(self.target, mode)
+                fixed = fix(target, output, count=len(self.images), head=self.request.head)
+                self.fixed[mode], self.scores[mode] = fixed, fixed.score(output, sample)
+            return self.scores["logit"]
 
         return self.passes.send(
             self.images,
@@ -171,10 +179,10 @@ class _Chunk:
 
     def _explain_task(self, task: Task, sight: Sight, shared: Mapping[str, float]) -> Outcome:
         started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
-        fixed = self._fixed_target()
-        clean = _seen(self.images, sight, task, task.explainer.wants)
+        fixed, scores = self._asked(task)
+        clean = replace(_seen(self.images, sight, task, task.explainer.wants), scores=scores)
         _check_grids(clean)
-        plan = task.explainer.probes(clean, self.frame, Draw(self.request.seed))
+        plan = task.explainer.probes(clean, self.frame)
         planned = sum(probes.count for probes in plan)
         done = _Counter(self.request.progress, planned)
         answers = [self._answers(task, probes, done) for probes in plan]
@@ -182,7 +190,7 @@ class _Chunk:
         maps, reasons = _checked(fold.map.detach().float(), fixed.reasons)
         return Outcome(
             maps=maps,
-            scores=_undefined_as_nan(sight.scores.float(), fixed.reasons),
+            scores=_undefined_as_nan(scores.float(), fixed.reasons),
             labels=fixed.labels,
             indices=fixed.indices,
             modes=fixed.modes,
@@ -199,7 +207,7 @@ class _Chunk:
 
     def _answers(self, task: Task, probes: Probes, done: "_Counter") -> Iterator[Seen]:
         """One `Seen` a probe, in order; several probes travel in one pass where they fit."""
-        fixed, samples = self._fixed_target(), len(self.images)
+        (fixed, _), samples = self._asked(task), len(self.images)
         together = max(1, self.bound // samples)
         for first in range(0, probes.count, together):
             group = range(first, min(first + together, probes.count))
@@ -217,10 +225,10 @@ class _Chunk:
                 done.advance()
                 yield part
 
-    def _fixed_target(self) -> FixedTarget:
-        if self.fixed is None:
-            raise RuntimeError("the target is fixed by the pass over the images, which comes first")
-        return self.fixed
+    def _asked(self, task: Task) -> tuple[FixedTarget, Tensor]:
+        """What a task explains, and its scores: fixed by the pass over the images themselves."""
+        mode = task.explainer.weighs_by
+        return self.fixed[mode], self.scores[mode].detach()
 
     def _warn_of_reuse(self, sight: Sight) -> None:
         for layer, calls in sight.calls.items():
@@ -260,6 +268,14 @@ def _seen(images: Tensor, sight: Sight, task: Task, wants: Wants) -> Seen:
         input_gradient=sight.input_gradient if wants.input_gradient else None,
         layers=layers,
     )
+
+
+def _read_as(target: object, mode: ScoreMode) -> list[TargetLike] | TargetLike:
+    """The same target or targets, classes read as logit, probability or log-odds."""
+    each = as_sequence(target)
+    if each is not None:
+        return [with_score(one, mode) for one in each]
+    return with_score(target.item() if isinstance(target, Tensor) else target, mode)  # type: ignore[arg-type]
 
 
 def _where_watched(task: Task, sight: Sight) -> dict[str, object]:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from foveal.explainers.base import (
     AbstractExplainer,
-    Draw,
     Fold,
     Frame,
     MethodCard,
@@ -121,7 +120,7 @@ class IntegratedGradients(AbstractExplainer):
         check_count("steps", self.steps)
         check_reference("baseline", self.baseline)
 
-    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
+    def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         images = clean.images
         start = reference(self.baseline, images, frame)
         positions, _ = _quadrature(self.steps)

@@ -61,8 +61,8 @@ class SmoothGrad(AbstractExplainer):
     def __post_init__(self) -> None:
         _check(self.samples, self.noise)
 
-    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
-        return _noisy(clean, draw, self.samples, self.noise)
+    def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
+        return _noisy(clean, frame.draw, self.samples, self.noise)
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         mean, _ = _moments(answers[0], clean)
@@ -104,8 +104,8 @@ class SquareGrad(AbstractExplainer):
     def __post_init__(self) -> None:
         _check(self.samples, self.noise)
 
-    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
-        return _noisy(clean, draw, self.samples, self.noise)
+    def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
+        return _noisy(clean, frame.draw, self.samples, self.noise)
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         mean, variance = _moments(answers[0], clean)
@@ -147,8 +147,8 @@ class VarGrad(AbstractExplainer):
     def __post_init__(self) -> None:
         _check(self.samples, self.noise)
 
-    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
-        return _noisy(clean, draw, self.samples, self.noise)
+    def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
+        return _noisy(clean, frame.draw, self.samples, self.noise)
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         _, variance = _moments(answers[0], clean)

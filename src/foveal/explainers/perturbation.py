@@ -10,7 +10,6 @@ from torch import Tensor
 
 from foveal.explainers.base import (
     AbstractExplainer,
-    Draw,
     Fold,
     Frame,
     MethodCard,
@@ -74,7 +73,7 @@ class Occlusion(AbstractExplainer):
                     check_count(what, side)
         check_reference("fill", self.fill)
 
-    def probes(self, clean: Seen, frame: Frame, draw: Draw) -> Sequence[Probes]:
+    def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         images = clean.images
         windows = self._windows(images.shape[2:])
         cover = reference(self.fill, images, frame)

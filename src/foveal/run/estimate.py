@@ -6,7 +6,7 @@ from time import perf_counter
 
 import torch
 
-from foveal.explainers import AbstractExplainer, Draw, Frame, Seen
+from foveal.explainers import AbstractExplainer, Frame, Seen
 from foveal.models import Model
 from foveal.run.casework import targets_of
 from foveal.run.local import Job
@@ -57,7 +57,7 @@ def planned_passes(explainer: AbstractExplainer, shape: Sequence[int]) -> tuple[
     """Forward and backward passes of a method beside the shared one, for one image."""
     blank = torch.zeros(1, *shape)
     clean = Seen(images=blank, scores=torch.zeros(1))
-    sets = explainer.probes(clean, Frame(display=True), Draw(0))
+    sets = explainer.probes(clean, Frame(display=True))
     needs_gradient = [p for p in sets if p.wants.input_gradient or p.wants.gradient]
     return sum(p.count for p in sets), sum(p.count for p in needs_gradient)
 
