@@ -1,5 +1,7 @@
 """Maps that can be worked out by hand, or by a slow twin re-derived from the paper."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,12 @@ from torch import Tensor, nn
 
 from foveal.doors import attribute
 from foveal.explainers import (
+    RISE,
     GradCAMPlusPlus,
     IntegratedGradients,
     LayerCAM,
     Occlusion,
+    ScoreCAM,
     SmoothGrad,
     SquareGrad,
     VarGrad,
@@ -296,3 +300,74 @@ def test_the_default_window_never_exceeds_the_image(side):
     maps = attribute(lambda batch: batch.mean(dim=(2, 3)), images(1, side), "occlusion", target=0)
     assert maps["occlusion"].shape == (1, side, side)
     assert bool((maps["occlusion"] > 0).all())
+
+
+def test_rise_equals_its_slow_twin():
+    model, batch = Convolutional().eval(), images(2, side=20)
+    made = attribute(model, batch, RISE(masks=5, cells=3, keep=0.4, fill=0.25), target=2, seed=4)
+    cell = math.ceil(20 / 3)
+    total = torch.zeros(2, 20, 20)
+    for number in range(5):
+        drawn = Draw(4).uniform(number, (11,))
+        coarse = (drawn[2:] < 0.4).float().reshape(1, 1, 3, 3)
+        large = F.interpolate(coarse, size=(4 * cell, 4 * cell), mode="bilinear")[0, 0]
+        top, left = (int(share * cell) for share in drawn[:2])
+        mask = large[top : top + 20, left : left + 20]
+        with torch.no_grad():
+            probability = model(mask * batch + (1 - mask) * 0.25).softmax(dim=1)[:, 2]
+        total += probability[:, None, None] * mask
+    torch.testing.assert_close(made["rise"], total / (5 * 0.4))
+    assert made.info["rise"].score_modes == ("probability", "probability")
+
+
+def test_rise_finds_the_only_place_that_matters():
+    def corner(batch: Tensor) -> Tensor:
+        return batch[:, 0, 2:6, 10:14].mean(dim=(1, 2))
+
+    made = attribute(corner, torch.ones(1, 3, 16, 16), RISE(masks=600), target=lambda out: out)
+    strongest = divmod(int(made["rise"][0].argmax()), 16)
+    assert abs(strongest[0] - 3.5) <= 2
+    assert abs(strongest[1] - 11.5) <= 2
+    assert made.info["rise"].score_modes == ("as given",)
+
+
+@pytest.mark.parametrize("weighting", ["post-softmax", "algorithm1"])
+@pytest.mark.parametrize("top", [None, 4])
+def test_scorecam_equals_its_slow_twin(weighting, top):
+    model, batch = Convolutional().eval(), images(2)
+    made = attribute(
+        model, batch, ScoreCAM(weighting=weighting, top=top), target=[3, 1], layers="body"
+    )
+    kept: list[Tensor] = []
+    handle = model.body.register_forward_hook(lambda _, __, output: kept.append(output.clone()))
+    with torch.no_grad():
+        model(batch)
+    handle.remove()
+    for number, target in enumerate([3, 1]):
+        features = kept[0][number]
+        chosen = sorted(range(10), key=lambda k: -float(features[k].std()))[: top or 10]
+        weights = []
+        for channel in chosen:
+            mask = F.interpolate(features[None, channel : channel + 1], size=(24, 24),
+                                 mode="bilinear")[0]  # fmt: skip
+            mask = (mask - mask.min()) / (mask.max() - mask.min())
+            with torch.no_grad():
+                logits = model(batch[number : number + 1] * mask)[0]
+                nothing = model(torch.zeros(1, 3, 24, 24))[0]
+            if weighting == "algorithm1":
+                weights.append(logits[target] - nothing[target])
+            else:
+                weights.append(logits.softmax(dim=0)[target])
+        values = torch.stack(weights)
+        values = values.softmax(dim=0) if weighting == "algorithm1" else values
+        twin = (values[:, None, None] * features[chosen]).sum(dim=0)
+        torch.testing.assert_close(made["scorecam"][number], twin, rtol=1e-4, atol=1e-5)
+
+
+def test_a_constant_channel_has_no_weight_in_scorecam():
+    activations = torch.tensor([[[[1.0, 3.0]], [[2.0, 2.0]]]])
+    made = attribute(
+        Weighted(GRADIENTS), activations, "scorecam", layers="layer", target=lambda out: out[:, 0]
+    )
+    # Channel 1 masks the image to (0, 1): .25 * 3 + 1 * 2 = 2.75, times (1, 3).
+    torch.testing.assert_close(made["scorecam"], torch.tensor([[[2.75, 8.25]]]))

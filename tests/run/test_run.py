@@ -9,7 +9,7 @@ import torch
 from PIL import Image as PillowImage
 
 from foveal.core import FovealWarning, ModelError, PlanError, StoreError
-from foveal.explainers import IntegratedGradients, Occlusion
+from foveal.explainers import RISE, IntegratedGradients, Occlusion, ScoreCAM
 from foveal.run import Job, estimate, open_job, plan_from, read_plan, run
 from foveal.run.estimate import planned_passes
 from foveal.store import Case, Run
@@ -294,6 +294,10 @@ def test_the_estimate_counts_the_passes_of_the_run(cohort_folder, monkeypatch):
 def test_passes_are_planned_without_a_model():
     assert planned_passes(IntegratedGradients(steps=7), (3, 16, 16)) == (8, 7)
     assert planned_passes(Occlusion(window=8, stride=8), (3, 16, 24)) == (6, 0)
+    assert planned_passes(RISE(masks=9), (3, 16, 16)) == (9, 0)
+    assert planned_passes(ScoreCAM(), (3, 16, 16), channels=10) == (10, 0)
+    few = ScoreCAM(top=4, weighting="algorithm1")
+    assert planned_passes(few, (3, 16, 16), channels=10) == (5, 0)
 
 
 PLANS = [

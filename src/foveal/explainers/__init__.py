@@ -15,10 +15,12 @@ from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, 
 from foveal.explainers.eigen import EigenCAM, EigenGradCAM
 from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
 from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
-from foveal.explainers.perturbation import Occlusion
+from foveal.explainers.perturbation import RISE, Occlusion
 from foveal.explainers.registry import Method, methods
+from foveal.explainers.scorecam import ScoreCAM
 
 __all__ = [
+    "RISE",
     "AbstractExplainer",
     "Draw",
     "EigenCAM",
@@ -36,6 +38,7 @@ __all__ = [
     "Occlusion",
     "Probes",
     "Saliency",
+    "ScoreCAM",
     "Seen",
     "SmoothGrad",
     "SquareGrad",

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import ceil
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from foveal.core import ScoreMode
 from foveal.explainers.base import (
     AbstractExplainer,
     Fold,
@@ -18,6 +20,7 @@ from foveal.explainers.base import (
     Seen,
     check_count,
 )
+from foveal.explainers.grid import resize
 from foveal.explainers.reference import Reference, check_reference, reference
 
 _WINDOW_SHARE = 8
@@ -112,6 +115,86 @@ class Occlusion(AbstractExplainer):
             tuple(slice(s, s + w) for s, w in zip(corner, windows, strict=True))
             for corner in product(*starts)
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RISE(AbstractExplainer):
+    """Which places keep the class probable when most of the image is hidden at random?
+
+    The mean of random masks weighted by the class probability of what they leave, sum_i p_i m_i /
+    (N p1). Masks are coarse random grids, enlarged smoothly and shifted each by itself. For a
+    callable target its value takes the place of the probability. The map is never negative for
+    probabilities, and high all over where hiding changes nothing: only its differences say
+    something. Noise falls with the square root of the number of masks.
+
+    Args:
+        masks: How many.
+        cells: Cells of the coarse grid to a side.
+        keep: Probability p1 that a cell is left.
+        fill: What hides: a number, a tensor that fits the images, or a name: `blur`; in display
+            units also `black` and `field-mean`.
+
+    Raises:
+        ValueError: No masks or cells, `keep` outside (0, 1), or an unknown fill.
+
+    Reference:
+        Petsiuk et al. 2018, RISE, equation 6, and section 3.2 for the masks.
+    """
+
+    masks: int = 4000
+    cells: int = 8
+    keep: float = 0.5
+    fill: Reference = 0.0
+
+    name: ClassVar[str] = "rise"
+    needs: ClassVar[tuple[Need, ...]] = ("scores",)
+    card: ClassVar[MethodCard] = MethodCard(
+        question="Which places keep the class probable when most of the image is hidden?",
+        sign="higher: what is left there makes the class more probable; zero has no meaning",
+        grid="the input's",
+        cost="4000 F",
+        reference="Petsiuk et al. 2018, RISE, eq. 6",
+    )
+
+    def __post_init__(self) -> None:
+        check_count("masks", self.masks)
+        check_count("cells", self.cells)
+        if not 0 < self.keep < 1:
+            raise ValueError(f"keep must be in (0, 1), but is {self.keep}")
+        check_reference("fill", self.fill)
+
+    @property
+    def weighs_by(self) -> ScoreMode:
+        return "probability"
+
+    def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
+        images = clean.images
+        cover = reference(self.fill, images, frame)
+
+        def build(number: int) -> Tensor:
+            return cover + self._mask(number, images, frame).unsqueeze(1) * (images - cover)
+
+        return (Probes(count=self.masks, build=build),)
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        images = clean.images
+        total = torch.zeros((len(images), *images.shape[2:]), device=images.device)
+        for number, seen in enumerate(answers[0]):
+            weight = seen.scores.float().reshape(-1, *[1] * (images.ndim - 2))
+            total += weight * self._mask(number, images, frame).float()
+        return Fold(map=total / (self.masks * self.keep))
+
+    def _mask(self, number: int, images: Tensor, frame: Frame) -> Tensor:
+        """What one probe leaves, (1, row, column): the same for all images of a batch."""
+        grid = images.shape[2:]
+        sides = [ceil(side / self.cells) for side in grid]
+        axes = len(grid)
+        drawn = frame.draw.uniform(number, (self.cells**axes + axes,))
+        coarse = (drawn[axes:] < self.keep).float().reshape(1, *[self.cells] * axes)
+        smooth = resize(coarse, [(self.cells + 1) * side for side in sides])
+        shifts = [int(share * side) for share, side in zip(drawn[:axes], sides, strict=True)]
+        where = tuple(slice(s, s + side) for s, side in zip(shifts, grid, strict=True))
+        return smooth[(slice(None), *where)].to(images.device, images.dtype)
 
 
 def _starts(window: int, stride: int, side: int) -> list[int]:

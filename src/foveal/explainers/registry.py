@@ -8,7 +8,8 @@ from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, 
 from foveal.explainers.eigen import EigenCAM, EigenGradCAM
 from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
 from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
-from foveal.explainers.perturbation import Occlusion
+from foveal.explainers.perturbation import RISE, Occlusion
+from foveal.explainers.scorecam import ScoreCAM
 
 _BUILT: tuple[type[AbstractExplainer], ...] = (
     GradCAM,
@@ -18,6 +19,7 @@ _BUILT: tuple[type[AbstractExplainer], ...] = (
     LayerCAM,
     EigenCAM,
     EigenGradCAM,
+    ScoreCAM,
     Saliency,
     InputXGradient,
     SmoothGrad,
@@ -25,6 +27,7 @@ _BUILT: tuple[type[AbstractExplainer], ...] = (
     VarGrad,
     IntegratedGradients,
     Occlusion,
+    RISE,
 )
 
 

@@ -35,6 +35,7 @@ _METHODS = {
     "layercam": "LayerCAM",
     "eigencam": "Eigen-CAM",
     "eigengradcam": "EigenGrad-CAM",
+    "scorecam": "Score-CAM",
     "saliency": "Saliency",
     "inputxgradient": "Input × gradient",
     "smoothgrad": "SmoothGrad",
@@ -42,6 +43,7 @@ _METHODS = {
     "vargrad": "VarGrad",
     "integratedgradients": "Integrated gradients",
     "occlusion": "Occlusion",
+    "rise": "RISE",
 }
 _ACRONYMS = {"iou": "IoU", "auc": "AUC", "roi": "ROI", "fov": "field of view"}
 _MINUS, _THIN = "−", "\u202f"

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import torch
+from torch import Tensor
 
-from foveal.explainers import AbstractExplainer, Frame, Seen
+from foveal.core import ModelError
+from foveal.explainers import AbstractExplainer, Frame, Seen, Watched
 from foveal.models import Model
+from foveal.models.borrow import borrowed
+from foveal.models.layers import choose_for, recorded
+from foveal.models.targets import TargetLike
 from foveal.run.casework import targets_of
 from foveal.run.local import Job
-from foveal.run.plan import Plan
+from foveal.run.plan import ModelTable, Plan
 from foveal.store import Run
 
 _CURVE_PASSES = 26
@@ -46,26 +51,35 @@ def estimate(job: Job) -> Estimate:
     for model, table in zip(job.models, job.plan.models, strict=True):
         targets = len(targets_of(model, table))
         layers = max(1, len(table.layers or ()))
-        ahead, back = _passes_of_image(job.plan, model, targets, layers)
+        ahead, back = _passes_of_image(job.plan, model, table, targets, layers)
         forward += ahead * left
         backward += back * left
         seconds += (ahead + _BACKWARD * back) * left * _seconds_of_pass(model)
     return Estimate(images=left, forward=forward, backward=backward, minutes=seconds / 60)
 
 
-def planned_passes(explainer: AbstractExplainer, shape: Sequence[int]) -> tuple[int, int]:
-    """Forward and backward passes of a method beside the shared one, for one image."""
+def planned_passes(
+    explainer: AbstractExplainer, shape: Sequence[int], channels: int = 1
+) -> tuple[int, int]:
+    """Forward and backward passes of a method beside the shared one, for one image.
+
+    `channels` are those of the watched layer: some methods send a probe for each.
+    """
     blank = torch.zeros(1, *shape)
-    clean = Seen(images=blank, scores=torch.zeros(1))
+    watched = Watched(activation=torch.zeros(1, channels, *[2] * len(shape[1:])))
+    clean = Seen(images=blank, scores=torch.zeros(1), layers={"": watched})
     sets = explainer.probes(clean, Frame(display=True))
     needs_gradient = [p for p in sets if p.wants.input_gradient or p.wants.gradient]
     return sum(p.count for p in sets), sum(p.count for p in needs_gradient)
 
 
-def _passes_of_image(plan: Plan, model: Model, targets: int, layers: int) -> tuple[int, int]:
+def _passes_of_image(
+    plan: Plan, model: Model, table: ModelTable, targets: int, layers: int
+) -> tuple[int, int]:
     shape = (model.card.input.channels, *model.card.input.size)
     explainers = plan.explainers().values()
-    own = [planned_passes(explainer, shape) for explainer in explainers]
+    channels = _channels(model, targets_of(model, table)[0], table)
+    own = [planned_passes(explainer, shape, channels) for explainer in explainers]
     maps = sum(layers if explainer.watches_layer else 1 for explainer in explainers)
     needs_gradient = any(
         e.wants.gradient or e.wants.input_gradient or e.wants.activation for e in explainers
@@ -79,12 +93,29 @@ def _passes_of_image(plan: Plan, model: Model, targets: int, layers: int) -> tup
     return 1 + targets * per_target, targets * (needs_gradient + sum(back for _, back in own))
 
 
+def _channels(model: Model, target: TargetLike, table: ModelTable) -> int:
+    """Channels of the layer that is watched; 1 where the run itself will say that none can be."""
+    images = _grey(model, 1)
+    named = table.layers or model.card.explain.layers
+    try:
+        if not named:
+            return choose_for(model.module, images, model.forward, target, model.head).channels
+        with borrowed(model.module), torch.no_grad(), recorded(model.module) as runs:
+            model.forward(images)
+    except ModelError:
+        return 1
+    return next((run.output.shape[1] for run in runs if run.name == named[0]), 1)
+
+
+def _grey(model: Model, count: int) -> Tensor:
+    size = (count, model.card.input.channels, *model.card.input.size)
+    return torch.full(size, 0.5, device=model.device)
+
+
 def _seconds_of_pass(model: Model) -> float:
     """Of one image in a small batch, the better of two tries."""
     count = model.batch or 4
-    images = torch.full(
-        (count, model.card.input.channels, *model.card.input.size), 0.5, device=model.device
-    )
+    images = _grey(model, count)
     tries = []
     for _ in range(2):
         started = perf_counter()
