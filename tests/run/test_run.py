@@ -271,7 +271,10 @@ def test_warnings_and_times_go_into_the_log(cohort_folder):
     assert len(costs) == 3 * 4
 
 
-def test_the_estimate_counts_the_passes_of_the_run(cohort_folder, monkeypatch):
+@pytest.mark.parametrize(("method", "backward"), [("gradcam", 8), ("scorecam", 0)])
+def test_the_estimate_counts_the_passes_of_the_run(cohort_folder, monkeypatch, method, backward):
+    path = cohort_folder / "plan.toml"
+    path.write_text(path.read_text().replace('name = "gradcam"', f'name = "{method}"'))
     work = job(cohort_folder)
     foreseen = estimate(work)
     (model,) = work.models
@@ -287,6 +290,7 @@ def test_the_estimate_counts_the_passes_of_the_run(cohort_folder, monkeypatch):
     # One image of the four fails before any pass; choosing the layer takes one more a target, once.
     assert sum(counted) == foreseen.forward * 3 // 4 + 2
     assert foreseen.images == 4
+    assert foreseen.backward == backward
     assert foreseen.minutes > 0
     assert str(foreseen).startswith("4 images: ")
 
@@ -303,6 +307,7 @@ def test_passes_are_planned_without_a_model():
 PLANS = [
     pytest.param('name = "gradcam"', 'name = "gradcat"', "no method 'gradcat'", id="method"),
     pytest.param("window = 8", "windows = 8", "occlusion has no setting 'windows'", id="setting"),
+    pytest.param("window = 8", "card = 8", "'card'; it has window, stride, fill", id="no setting"),
     pytest.param('as = "occlusion-8"', 'as = "gradcam"', "two methods are called", id="names"),
     pytest.param('level = "standard"', 'level = "fast"', "line 3: level = 'fast'", id="level"),
     pytest.param('folder = "out"', 'folders = "out"', "unknown key 'output.folders'", id="key"),

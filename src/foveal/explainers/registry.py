@@ -1,6 +1,6 @@
 """Which methods are built."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
 from foveal.explainers.base import AbstractExplainer, Need
@@ -74,7 +74,7 @@ def explainer_named(name: str, **settings: object) -> AbstractExplainer:
         near = get_close_matches(name, built, n=3) or list(built)
         raise ValueError(f"there is no method {name!r}; near names: {', '.join(near)}")
     cls = built[name]
-    known = list(getattr(cls, "__dataclass_fields__", {}))
+    known = [field.name for field in fields(cls)]  # pyright: ignore[reportArgumentType]
     unknown = [setting for setting in settings if setting not in known]
     if unknown:
         raise ValueError(

@@ -12,7 +12,6 @@ from foveal.explainers import AbstractExplainer, Frame, Seen, Watched
 from foveal.models import Model
 from foveal.models.borrow import borrowed
 from foveal.models.layers import choose_for, recorded
-from foveal.models.targets import TargetLike
 from foveal.run.casework import targets_of
 from foveal.run.local import Job
 from foveal.run.plan import ModelTable, Plan
@@ -78,27 +77,29 @@ def _passes_of_image(
 ) -> tuple[int, int]:
     shape = (model.card.input.channels, *model.card.input.size)
     explainers = plan.explainers().values()
-    channels = _channels(model, targets_of(model, table)[0], table)
+    scores_of_channels = any({"activations", "scores"} <= set(e.needs) for e in explainers)
+    channels = _channels(model, table) if scores_of_channels else 1
+    places = [layers if explainer.watches_layer else 1 for explainer in explainers]
     own = [planned_passes(explainer, shape, channels) for explainer in explainers]
-    maps = sum(layers if explainer.watches_layer else 1 for explainer in explainers)
-    needs_gradient = any(
-        e.wants.gradient or e.wants.input_gradient or e.wants.activation for e in explainers
-    )
-    per_target = 1 + sum(forward for forward, _ in own)
+    maps = sum(places)
+    needs_gradient = any(e.wants.gradient or e.wants.input_gradient for e in explainers)
+    per_target = 1 + sum(n * forward for n, (forward, _) in zip(places, own, strict=True))
     names = plan.measure_names
     if any(name.endswith("_auc") for name in names):
         per_target += _CURVE_PASSES * maps + _RANDOM_CURVE_PASSES * plan.random_orders
     if any(name.endswith("_drop") for name in names):
         per_target += (2 + plan.random_regions) * maps
-    return 1 + targets * per_target, targets * (needs_gradient + sum(back for _, back in own))
+    backward = needs_gradient + sum(n * back for n, (_, back) in zip(places, own, strict=True))
+    return 1 + targets * per_target, targets * backward
 
 
-def _channels(model: Model, target: TargetLike, table: ModelTable) -> int:
+def _channels(model: Model, table: ModelTable) -> int:
     """Channels of the layer that is watched; 1 where the run itself will say that none can be."""
     images = _grey(model, 1)
     named = table.layers or model.card.explain.layers
     try:
         if not named:
+            target = targets_of(model, table)[0]
             return choose_for(model.module, images, model.forward, target, model.head).channels
         with borrowed(model.module), torch.no_grad(), recorded(model.module) as runs:
             model.forward(images)
