@@ -185,7 +185,6 @@ def _network(model: object) -> tuple[Network, torch.device | None]:
 def _info(
     task: Task, outcome: Outcome, notes: tuple[str, ...], request: Request, device: torch.device
 ) -> Info:
-    settings = {f.name: getattr(task.explainer, f.name) for f in fields(task.explainer)}  # pyright: ignore[reportArgumentType]
     targets = tuple(
         label if index is None else index
         for label, index in zip(outcome.labels, outcome.indices, strict=True)
@@ -195,7 +194,7 @@ def _info(
         layer=" + ".join(task.layers) or None,
         targets=targets,
         scores=outcome.scores.to(device),
-        settings=settings,
+        settings=task.explainer.settings,
         cost=outcome.cost,
         reasons=outcome.reasons,
         notes=(notes if task.layers else ()) + outcome.notes,

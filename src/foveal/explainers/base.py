@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar, Literal
 
 import torch
@@ -49,6 +49,13 @@ class Watched:
 
     activation: Float[Tensor, "probe channel ..."]
     gradient: Float[Tensor, "probe channel ..."] | None = None
+
+    @property
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """Activation and gradient in float32, for methods that asked for both."""
+        if self.gradient is None:
+            raise TypeError("this method folds layer gradients, but its pass took none")
+        return self.activation.float(), self.gradient.float()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +147,11 @@ class AbstractExplainer(ABC):
     needs: ClassVar[tuple[Need, ...]]
     card: ClassVar[MethodCard]
     wants: ClassVar[Wants] = Wants()
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The fields of this explainer with their values."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # pyright: ignore[reportArgumentType]
 
     @property
     def fuses_layers(self) -> bool:

@@ -59,7 +59,7 @@ class GradCAM(AbstractExplainer):
     )
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
-        activation, gradient = _pair(clean.layer)
+        activation, gradient = clean.layer.pair
         weight = gradient.flatten(2).mean(dim=2)
         return Fold(map=_weighted_sum(weight, activation))
 
@@ -95,7 +95,7 @@ class GradCAMPlusPlus(AbstractExplainer):
     )
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
-        activation, gradient = _pair(clean.layer)
+        activation, gradient = clean.layer.pair
         positive = gradient.clamp(min=0)
         # The paper assumes activations that are not negative; a negative sum would make alpha
         # explode or change its sign, so it counts as zero.
@@ -133,7 +133,7 @@ class XGradCAM(AbstractExplainer):
     )
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
-        activation, gradient = _pair(clean.layer)
+        activation, gradient = clean.layer.pair
         total = activation.flatten(2).sum(dim=2)
         # Relative to the channel's own size, so that no scale of activations is special.
         usable = total.abs() > 1e-6 * activation.abs().flatten(2).sum(dim=2)
@@ -166,7 +166,7 @@ class HiResCAM(AbstractExplainer):
     )
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
-        activation, gradient = _pair(clean.layer)
+        activation, gradient = clean.layer.pair
         return Fold(map=(gradient * activation).sum(dim=1))
 
 
@@ -239,14 +239,8 @@ class LayerCAM(AbstractExplainer):
 
 
 def _layer_cam(watched: Watched) -> Tensor:
-    activation, gradient = _pair(watched)
+    activation, gradient = watched.pair
     return (gradient.clamp(min=0) * activation).sum(dim=1)
-
-
-def _pair(watched: Watched) -> tuple[Tensor, Tensor]:
-    if watched.gradient is None:
-        raise TypeError("this method folds layer gradients, but its pass took none")
-    return watched.activation.float(), watched.gradient.float()
 
 
 def _weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:

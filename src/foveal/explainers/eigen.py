@@ -66,10 +66,8 @@ class EigenGradCAM(AbstractExplainer):
     )
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
-        watched = clean.layer
-        if watched.gradient is None:
-            raise TypeError("this method folds layer gradients, but its pass took none")
-        return Fold(map=_principal(watched.gradient.float() * watched.activation.float()))
+        activation, gradient = clean.layer.pair
+        return Fold(map=_principal(gradient * activation))
 
 
 def _principal(

@@ -21,9 +21,9 @@ from foveal.explainers.base import (
 )
 from foveal.explainers.reference import Reference, check_reference, reference
 
-_NEEDS: tuple[Need, ...] = ("input gradient",)
-_INPUT = Wants(input_gradient=True)
-_SIGN = "positive: brightening this channel here raises the score; negative: lowers it"
+NEEDS: tuple[Need, ...] = ("input gradient",)
+INPUT = Wants(input_gradient=True)
+SIGN = "positive: brightening this channel here raises the score; negative: lowers it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,11 @@ class Saliency(AbstractExplainer):
     """
 
     name: ClassVar[str] = "saliency"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
-    wants: ClassVar[Wants] = _INPUT
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
+    wants: ClassVar[Wants] = INPUT
     card: ClassVar[MethodCard] = MethodCard(
         question="Which pixels would change the score most if they changed a little?",
-        sign=_SIGN,
+        sign=SIGN,
         grid="the input's, with channels",
         cost="1 F + 1 B",
         reference="Simonyan et al. 2014, Deep Inside Convolutional Networks, sec. 3",
@@ -66,8 +66,8 @@ class InputXGradient(AbstractExplainer):
     """
 
     name: ClassVar[str] = "inputxgradient"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
-    wants: ClassVar[Wants] = _INPUT
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
+    wants: ClassVar[Wants] = INPUT
     card: ClassVar[MethodCard] = MethodCard(
         question="How much does each pixel add to the score, to first order?",
         sign="positive: its value raises the score; negative: lowers it",
@@ -107,7 +107,7 @@ class IntegratedGradients(AbstractExplainer):
     baseline: Reference = 0.0
 
     name: ClassVar[str] = "integratedgradients"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
     card: ClassVar[MethodCard] = MethodCard(
         question="How much did each pixel add to the score, compared with a baseline image?",
         sign="positive: its difference from the baseline raised the score; negative: lowered it",
@@ -128,7 +128,7 @@ class IntegratedGradients(AbstractExplainer):
         def build(step: int) -> Tensor:
             return start + positions[step] * (images - start)
 
-        path = Probes(count=self.steps, build=build, wants=_INPUT)
+        path = Probes(count=self.steps, build=build, wants=INPUT)
         return path, Probes(count=1, build=lambda _: start)
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:

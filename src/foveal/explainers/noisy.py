@@ -16,14 +16,9 @@ from foveal.explainers.base import (
     Need,
     Probes,
     Seen,
-    Wants,
     check_count,
 )
-from foveal.explainers.gradients import input_gradient
-
-_NEEDS: tuple[Need, ...] = ("input gradient",)
-_INPUT = Wants(input_gradient=True)
-_SIGN = "positive: brightening this channel here raises the score; negative: lowers it"
+from foveal.explainers.gradients import INPUT, NEEDS, SIGN, input_gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +44,10 @@ class SmoothGrad(AbstractExplainer):
     noise: float = 0.15
 
     name: ClassVar[str] = "smoothgrad"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
     card: ClassVar[MethodCard] = MethodCard(
         question="Which pixels would change the score most, beyond the gradient's noise?",
-        sign=_SIGN,
+        sign=SIGN,
         grid="the input's, with channels",
         cost="25 F + 25 B",
         reference="Smilkov et al. 2017, SmoothGrad, sec. 2",
@@ -92,7 +87,7 @@ class SquareGrad(AbstractExplainer):
     noise: float = 0.15
 
     name: ClassVar[str] = "squaregrad"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
     card: ClassVar[MethodCard] = MethodCard(
         question="Which pixels change the score much, in whichever direction?",
         sign="never negative: how strongly, not which way",
@@ -135,7 +130,7 @@ class VarGrad(AbstractExplainer):
     noise: float = 0.15
 
     name: ClassVar[str] = "vargrad"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
     card: ClassVar[MethodCard] = MethodCard(
         question="Where does the gradient depend on small changes of the image?",
         sign="never negative: how much the gradient varies",
@@ -171,7 +166,7 @@ def _noisy(clean: Seen, draw: Draw, samples: int, noise: float) -> Sequence[Prob
     def build(sample: int) -> Tensor:
         return images + spread * draw.normal(sample, images)
 
-    return (Probes(count=samples, build=build, wants=_INPUT),)
+    return (Probes(count=samples, build=build, wants=INPUT),)
 
 
 def _moments(answers: Iterator[Seen], clean: Seen) -> tuple[Tensor, Tensor]:

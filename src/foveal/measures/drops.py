@@ -147,7 +147,7 @@ def roi_drops(
     return RoiDrops(
         whole=asked.value(whole),
         masked=asked.value(masked),
-        moved=tuple(map_value(asked, moved)),
+        moved=tuple(asked.value(raw) for raw in moved),
         raw_whole=whole,
         raw_masked=masked,
         raw_moved=tuple(moved),
@@ -328,11 +328,6 @@ def signed_distance(
     inside = np.asarray(distance_transform_edt(region))
     outside = np.asarray(distance_transform_edt(~region))
     return np.where(region, inside - 0.5, 0.5 - outside)
-
-
-def map_value(asked: Subject, raw: list[float]) -> list[float]:
-    """Raw scores as the numbers that are reported."""
-    return [asked.value(number) for number in raw]
 
 
 def _masks(

@@ -1,7 +1,7 @@
 """One image on its way through one model: prepared, predicted and explained."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -205,10 +205,9 @@ def _attribution(
 
 def settings_of(explainer: AbstractExplainer) -> dict[str, object]:
     """An explainer's settings in plain values; a tensor stands as its shape."""
-    values = {f.name: getattr(explainer, f.name) for f in fields(explainer)}  # pyright: ignore[reportArgumentType]
     return {
         name: f"tensor {tuple(value.shape)}" if isinstance(value, Tensor) else value
-        for name, value in values.items()
+        for name, value in explainer.settings.items()
     }
 
 
