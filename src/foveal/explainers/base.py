@@ -10,8 +10,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from foveal.core import ScoreMode
+from foveal.explainers.instruments import AbstractInstrument
 
-Need = Literal["scores", "activations", "layer gradients", "input gradient", "attention"]
+Need = Literal[
+    "scores", "activations", "layer gradients", "input gradient", "attention", "modified backward"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,21 @@ class Wants:
     after_activation: bool = False
     """Watch the tensor that an activation function right after the layer gives, where there is
     one: the formula assumes activations that are not negative."""
+    instrument: AbstractInstrument | None = None
+    """What else is attached to the model. One that changes the rules of a pass goes into probes,
+    since the pass over the images themselves is shared by all methods."""
+    instrument_gradient: bool = False
+    """Whether the instrument needs the backward pass."""
+
+    @property
+    def layer(self) -> bool:
+        """Whether the watched layer is looked at."""
+        return self.activation or self.gradient
+
+    @property
+    def backward(self) -> bool:
+        """Whether the pass goes backward."""
+        return self.gradient or self.input_gradient or self.instrument_gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +84,8 @@ class Seen:
     scores: Float[Tensor, " probe"]
     input_gradient: Float[Tensor, "probe channel ..."] | None = None
     layers: Mapping[str, Watched] = field(default_factory=dict)
+    reading: object = None
+    """What the method's instrument saw, for these images."""
 
     @property
     def layer(self) -> Watched:
@@ -98,6 +118,8 @@ class Draw:
 class Frame:
     """What is known of the images beside their numbers, and where chance comes from."""
 
+    examples: Mapping[str, Tensor] = field(default_factory=dict)
+    """The activations of the method's own examples at each watched layer."""
     display: bool = False
     """Whether they are in display units, 0 black and 1 white. False at the tensor door."""
     field: Bool[Tensor, "sample row column"] | None = None
@@ -108,6 +130,8 @@ class Frame:
     """How many images the whole batch holds, where these are only some of it."""
     draw: Draw = Draw(0)
     """The only source of chance."""
+    beside: tuple[Float[Tensor, "sample ..."], ...] = ()
+    """The model's other inputs, such as the age, where it takes several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,13 +145,18 @@ class Probes:
     count: int
     build: Callable[[int], Float[Tensor, "sample channel ..."]]
     wants: Wants = Wants()
+    edit: Callable[[int, Float[Tensor, "sample channel ..."]], Tensor] | None = None
+    """What probe number i makes of the activations at the watched layer before they go on."""
+    beside: Callable[[int], tuple[Tensor, ...]] | None = None
+    """The model's other inputs in probe number i; as they are by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
     """A raw signed map, and what belongs beside it."""
 
-    map: Float[Tensor, "sample ..."]
+    map: Float[Tensor, "sample ..."] | None
+    """`None` for a method that gives numbers only."""
     parts: Mapping[str, object] = field(default_factory=dict)
     """Numbers the method promises beside its map, such as the completeness error."""
     notes: tuple[str, ...] = ()
@@ -166,7 +195,12 @@ class AbstractExplainer(ABC):
     @property
     def watches_layer(self) -> bool:
         """Whether the method looks at a layer inside the model."""
-        return self.wants.activation or self.wants.gradient
+        return self.wants.layer
+
+    @property
+    def examples(self) -> Float[Tensor, "example channel ..."] | None:
+        """Images of the method's own, whose activations at the watched layer it needs."""
+        return None
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         """The probes to send after the pass over the images themselves; none by default.
@@ -180,6 +214,10 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         """The map, from the pass over the images and the answers to each set of probes in turn."""
+
+    def conclude(self, parts: Mapping[str, object]) -> Mapping[str, object]:
+        """The parts of the whole batch, where they are more than the parts of its images."""
+        return parts
 
 
 def check_count(what: str, value: object) -> None:

@@ -3,10 +3,11 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foveal.core import FovealWarning, ModelError, ScoreMode
 from foveal.explainers.base import AbstractExplainer, Draw, Frame, Probes, Seen, Wants, Watched
@@ -14,7 +15,7 @@ from foveal.explainers.passes import Passes, Sight
 from foveal.explainers.watching import Network, Watch
 from foveal.models.borrow import borrowed
 from foveal.models.heads import Head
-from foveal.models.layers import has_grid
+from foveal.models.layouts import Layout, layout_of
 from foveal.models.targets import FixedTarget, TargetLike, as_sequence, fix, with_score
 
 MAX_BATCH = 16
@@ -51,13 +52,16 @@ class Request:
     precision: str | None = None
     max_batch: int = MAX_BATCH
     progress: Progress | None = None
+    beside: tuple[Tensor, ...] = ()
+    """The model's other inputs, one row an image, in the order in which it takes them."""
 
 
 @dataclass(kw_only=True)
 class Outcome:
     """The maps of one task for the whole batch, and what belongs beside them."""
 
-    maps: Tensor
+    maps: Tensor | None
+    """`None` for a method that gives numbers only."""
     scores: Tensor
     labels: tuple[str, ...]
     indices: tuple[int | None, ...]
@@ -98,9 +102,10 @@ def explain_batch(
     chunks: list[dict[str, Outcome]] = []
     bound, start = request.max_batch, 0
     with borrowed(network.module, request.seed):
+        examples = {key: _examples(passes, task, request) for key, task in tasks.items()}
         while start < len(images):
             end = min(start + bound, len(images))
-            chunk = _Chunk(passes, images, tasks, request, bound, slice(start, end))
+            chunk = _Chunk(passes, images, tasks, request, bound, slice(start, end), examples)
             try:
                 chunks.append(chunk.explain())
             except (torch.OutOfMemoryError, RuntimeError) as error:
@@ -109,7 +114,25 @@ def explain_batch(
                 bound = _halved(bound, network, error)
             else:
                 start = end
-    return {key: _joined([chunk[key] for chunk in chunks]) for key in tasks}
+    return {key: _joined([chunk[key] for chunk in chunks], tasks[key]) for key in tasks}
+
+
+def _examples(passes: Passes, task: Task, request: Request) -> dict[str, Tensor]:
+    """The activations of a method's own examples at its layers."""
+    examples = task.explainer.examples
+    if examples is None:
+        return {}
+    watches = [Watch(layer) for layer in task.layers]
+    found: dict[str, list[Tensor]] = {layer: [] for layer in task.layers}
+    modules = passes.network.parts()
+    for part in examples.split(request.max_batch):
+        beside = tuple(one[:1].expand(len(part), *one.shape[1:]) for one in request.beside)
+        no_score = part.new_zeros(len(part))
+        sight = passes.send(part, lambda _, s=no_score: s, watches=watches, beside=beside)
+        for watch, activation in sight.activations.items():
+            layout = _layout(watch.layer, modules[watch.layer], activation, part)
+            found[watch.layer].append(layout.to_grid(activation).float())
+    return {layer: torch.cat(parts) for layer, parts in found.items()}
 
 
 class _Chunk:
@@ -123,8 +146,10 @@ class _Chunk:
         request: Request,
         bound: int,
         where: slice,
+        examples: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
         total, images = len(images), images[where]
+        self.examples = examples
         self.passes = passes
         self.images = images
         self.tasks = tasks
@@ -139,7 +164,10 @@ class _Chunk:
             first=where.start,
             total=total,
             draw=Draw(request.seed),
+            beside=tuple(one[where] for one in request.beside),
         )
+        self.layouts: dict[str, Layout] = {}
+        """How each watched layer keeps its places."""
         self.fixed: dict[ScoreMode, FixedTarget] = {}
         self.scores: dict[ScoreMode, Tensor] = {}
         """Of the images themselves."""
@@ -147,13 +175,18 @@ class _Chunk:
     def explain(self) -> dict[str, Outcome]:
         started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
         sight = self._clean_pass()
+        modules = self.passes.network.parts()
+        for watch, activation in sight.activations.items():
+            layer = watch.layer
+            self.layouts[layer] = _layout(layer, modules[layer], activation, self.images)
         shared = {
             "shared_seconds": perf_counter() - started,
             "shared_forward": self.passes.forwards - forwards,
             "shared_backward": self.passes.backwards - backwards,
         }
         self._warn_of_reuse(sight)
-        return {key: self._explain_task(task, sight, shared) for key, task in self.tasks.items()}
+        tasks = self.tasks.items()
+        return {key: self._explain_task(key, task, sight, shared) for key, task in tasks}
 
     def _clean_pass(self) -> Sight:
         """The pass over the images themselves, for the union of all wants."""
@@ -175,19 +208,28 @@ class _Chunk:
             watches=[w for task in self.tasks.values() for w in task.watches()],
             layer_gradients=any(w.gradient for w in wants),
             input_gradient=any(w.input_gradient for w in wants),
+            instruments=[w.instrument for w in wants if w.instrument is not None],
+            instrument_gradients=any(w.instrument_gradient for w in wants),
+            beside=self.frame.beside,
         )
 
-    def _explain_task(self, task: Task, sight: Sight, shared: Mapping[str, float]) -> Outcome:
+    def _explain_task(
+        self, key: str, task: Task, sight: Sight, shared: Mapping[str, float]
+    ) -> Outcome:
         started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
         fixed, scores = self._asked(task)
-        clean = replace(_seen(self.images, sight, task, task.explainer.wants), scores=scores)
-        _check_grids(clean)
-        plan = task.explainer.probes(clean, self.frame)
+        frame = replace(self.frame, examples=self.examples[key])
+        everything = slice(0, len(self.images))
+        clean = self._seen(self.images, sight, task, task.explainer.wants, everything)
+        clean = replace(clean, scores=scores)
+        plan = task.explainer.probes(clean, frame)
         planned = sum(probes.count for probes in plan)
         done = _Counter(self.request.progress, planned)
         answers = [self._answers(task, probes, done) for probes in plan]
-        fold = task.explainer.fold(clean, answers, self.frame)
-        maps, reasons = _checked(fold.map.detach().float(), fixed.reasons)
+        fold = task.explainer.fold(clean, answers, frame)
+        maps, reasons = None, fixed.reasons
+        if fold.map is not None:
+            maps, reasons = _checked(fold.map.detach().float(), fixed.reasons)
         return Outcome(
             maps=maps,
             scores=_undefined_as_nan(scores.float(), fixed.reasons),
@@ -213,17 +255,65 @@ class _Chunk:
             group = range(first, min(first + together, probes.count))
             batch = torch.cat([probes.build(number) for number in group])
             sample = torch.arange(samples, device=batch.device).repeat(len(group))
+            wants = probes.wants
             sight = self.passes.send(
                 batch,
                 lambda output, sample=sample: fixed.score(output, sample),
-                watches=task.watches() if probes.wants.activation or probes.wants.gradient else (),
-                layer_gradients=probes.wants.gradient,
-                input_gradient=probes.wants.input_gradient,
+                watches=task.watches() if wants.layer else (),
+                layer_gradients=wants.gradient,
+                input_gradient=wants.input_gradient,
+                instruments=[] if wants.instrument is None else [wants.instrument],
+                instrument_gradients=wants.instrument_gradient,
+                edits=self._edits(task, probes, group),
+                beside=self._beside(probes, group),
             )
-            whole = _seen(batch, sight, task, probes.wants)
-            for part in _split(whole, samples):
+            for start in range(0, len(batch), samples):
                 done.advance()
-                yield part
+                yield self._seen(batch, sight, task, wants, slice(start, start + samples))
+
+    def _edits(
+        self, task: Task, probes: Probes, group: Sequence[int]
+    ) -> dict[str, Callable[[Tensor], Tensor]]:
+        """What a pass of several probes does to the watched layer."""
+        edit = probes.edit
+        if edit is None:
+            return {}
+        samples = len(self.images)
+
+        def edited(layout: Layout, output: Tensor) -> Tensor:
+            parts = zip(group, layout.to_grid(output).split(samples), strict=True)
+            return layout.from_grid(torch.cat([edit(n, part) for n, part in parts]), output)
+
+        return {layer: partial(edited, self.layouts[layer]) for layer in task.layers}
+
+    def _beside(self, probes: Probes, group: Sequence[int]) -> tuple[Tensor, ...]:
+        if not self.frame.beside:
+            return ()
+        each = [probes.beside(n) if probes.beside else self.frame.beside for n in group]
+        return tuple(torch.cat(parts) for parts in zip(*each, strict=True))
+
+    def _seen(self, images: Tensor, sight: Sight, task: Task, wants: Wants, rows: slice) -> Seen:
+        """What one task may see of some images of a pass that may have been shared."""
+        layers = {
+            watch.layer: Watched(
+                activation=self._on_grid(watch, sight.activations, rows),
+                gradient=self._on_grid(watch, sight.gradients, rows) if wants.gradient else None,
+            )
+            for watch in task.watches()
+            if watch in sight.activations and wants.layer
+        }
+        gradient = sight.input_gradient if wants.input_gradient else None
+        reading = None if wants.instrument is None else sight.readings[wants.instrument]
+        return Seen(
+            images=images[rows],
+            scores=sight.scores[rows],
+            input_gradient=None if gradient is None else gradient[rows],
+            layers=layers,
+            reading=None if reading is None else reading.rows(rows),
+        )
+
+    def _on_grid(self, watch: Watch, seen: Mapping[Watch, Tensor], rows: slice) -> Tensor:
+        return self.layouts[watch.layer].to_grid(seen[watch][rows])
 
     def _asked(self, task: Task) -> tuple[FixedTarget, Tensor]:
         """What a task explains, and its scores: fixed by the pass over the images themselves."""
@@ -252,24 +342,6 @@ class _Counter:
             self.progress(self.done, self.planned)
 
 
-def _seen(images: Tensor, sight: Sight, task: Task, wants: Wants) -> Seen:
-    """What one task may see of a pass that may have been shared."""
-    layers = {
-        watch.layer: Watched(
-            activation=sight.activations[watch],
-            gradient=sight.gradients.get(watch) if wants.gradient else None,
-        )
-        for watch in task.watches()
-        if watch in sight.activations
-    }
-    return Seen(
-        images=images,
-        scores=sight.scores,
-        input_gradient=sight.input_gradient if wants.input_gradient else None,
-        layers=layers,
-    )
-
-
 def _read_as(target: object, mode: ScoreMode) -> list[TargetLike] | TargetLike:
     """The same target or targets, classes read as logit, probability or log-odds."""
     each = as_sequence(target)
@@ -284,32 +356,15 @@ def _where_watched(task: Task, sight: Sight) -> dict[str, object]:
     return {"after_activation": tuple(after)} if after else {}
 
 
-def _check_grids(seen: Seen) -> None:
-    for layer, watched in seen.layers.items():
-        if not has_grid(watched.activation, seen.images):
-            raise ModelError(
-                f"layer {layer!r} gives {tuple(watched.activation.shape)}, which has no rows and "
-                f"columns to make a map of for images of {tuple(seen.images.shape)}; choose a "
-                "layer before pooling or flattening, with channels before rows and columns"
-            )
-
-
-def _split(seen: Seen, size: int) -> Iterator[Seen]:
-    for first in range(0, len(seen.images), size):
-        part = slice(first, first + size)
-        gradient = seen.input_gradient
-        yield Seen(
-            images=seen.images[part],
-            scores=seen.scores[part],
-            input_gradient=None if gradient is None else gradient[part],
-            layers={
-                layer: Watched(
-                    activation=watched.activation[part],
-                    gradient=None if watched.gradient is None else watched.gradient[part],
-                )
-                for layer, watched in seen.layers.items()
-            },
+def _layout(layer: str, part: nn.Module, output: Tensor, images: Tensor) -> Layout:
+    layout = layout_of(part, output, images)
+    if layout is None:
+        raise ModelError(
+            f"layer {layer!r} gives {tuple(output.shape)}, which has no rows and columns to make a "
+            f"map of for images of {tuple(images.shape)}; choose a layer before pooling or "
+            "flattening, with a grid or a row of tokens"
         )
+    return layout
 
 
 def _checked(maps: Tensor, reasons: Sequence[str | None]) -> tuple[Tensor, tuple[str | None, ...]]:
@@ -334,20 +389,18 @@ def _undefined_as_nan(scores: Tensor, reasons: Sequence[str | None]) -> Tensor:
     return scores.masked_fill(missing, torch.nan)
 
 
-def _joined(chunks: Sequence[Outcome]) -> Outcome:
-    if len(chunks) == 1:
-        return chunks[0]
+def _joined(chunks: Sequence[Outcome], task: Task) -> Outcome:
+    parts = {name: _joined_part([c.parts[name] for c in chunks]) for name in chunks[0].parts}
+    maps = [chunk.maps for chunk in chunks if chunk.maps is not None]
     cost = {key: sum(chunk.cost[key] for chunk in chunks) for key in chunks[0].cost}
     return Outcome(
-        maps=torch.cat([chunk.maps for chunk in chunks]),
+        maps=torch.cat(maps) if maps else None,
         scores=torch.cat([chunk.scores for chunk in chunks]),
         labels=tuple(x for chunk in chunks for x in chunk.labels),
         indices=tuple(x for chunk in chunks for x in chunk.indices),
         modes=tuple(x for chunk in chunks for x in chunk.modes),
         reasons=tuple(x for chunk in chunks for x in chunk.reasons),
-        parts={
-            name: _joined_part([chunk.parts[name] for chunk in chunks]) for name in chunks[0].parts
-        },
+        parts=task.explainer.conclude(parts),
         notes=tuple(dict.fromkeys(note for chunk in chunks for note in chunk.notes)),
         cost=cost,
     )

@@ -1,6 +1,6 @@
 """One pass through a borrowed model: layers watched, gradients taken, everything given back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.core import ModelError
+from foveal.explainers.instruments import AbstractInstrument, Reading, attached
 from foveal.explainers.watching import Network, Watch, Watcher, watching
 
 _LAYOUT_WORDS = ("view size is not compatible", "contiguous")
@@ -28,6 +29,24 @@ class Sight:
     """How often each watched layer ran; the last time is what was seen."""
     after_activation: frozenset[Watch] = frozenset()
     """The watches that saw what an activation function made of the layer's output."""
+    readings: Mapping[AbstractInstrument, Reading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """What is to be seen and done in one pass."""
+
+    watches: Sequence[Watch] = ()
+    layer_gradients: bool = False
+    input_gradient: bool = False
+    instruments: Sequence[AbstractInstrument] = ()
+    instrument_gradients: bool = False
+    edits: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    beside: Sequence[Tensor] = ()
+
+    @property
+    def backward(self) -> bool:
+        return self.layer_gradients or self.input_gradient or self.instrument_gradients
 
 
 class Passes:
@@ -50,53 +69,75 @@ class Passes:
         watches: Sequence[Watch] = (),
         layer_gradients: bool = False,
         input_gradient: bool = False,
+        instruments: Sequence[AbstractInstrument] = (),
+        instrument_gradients: bool = False,
+        edits: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+        beside: Sequence[Tensor] = (),
     ) -> Sight:
         """One forward, and one backward where gradients are wanted.
 
         When nobody wants the input gradient, autograd starts at the earliest watched layer: what
         lies below runs without gradients.
 
+        Args:
+            images: One pass.
+            score: From the raw output to one number per image.
+            watches: Layers to look at.
+            layer_gradients: Take the gradient of the scores there.
+            input_gradient: Take it at the images.
+            instruments: What else is attached to the model.
+            instrument_gradients: Whether they want gradients.
+            edits: What is made of a layer's output before it goes on.
+            beside: The model's other inputs.
+
         Raises:
             ModelError: A watched layer that did not run, gave no tensor, or is not connected to
-                the score; a model that cannot be differentiated.
+                the score; a model that cannot be differentiated, or lacks what an instrument needs.
         """
+        order = _Order(
+            watches=tuple(dict.fromkeys(watches)),
+            layer_gradients=layer_gradients,
+            input_gradient=input_gradient,
+            instruments=tuple(dict.fromkeys(instruments)),
+            instrument_gradients=instrument_gradients,
+            edits=edits or {},
+            beside=beside,
+        )
         try:
-            return self._send(images, score, watches, layer_gradients, input_gradient)
+            return self._send(images, score, order)
         except RuntimeError as error:
             if self._layout is None or not any(word in str(error) for word in _LAYOUT_WORDS):
                 raise
             self._layout = None  # this model wants contiguous input
-            return self._send(images, score, watches, layer_gradients, input_gradient)
+            return self._send(images, score, order)
 
-    def _send(
-        self,
-        images: Tensor,
-        score: Callable[[object], Tensor],
-        watches: Sequence[Watch],
-        layer_gradients: bool,
-        input_gradient: bool,
-    ) -> Sight:
-        wants_gradient = layer_gradients or input_gradient
+    def _send(self, images: Tensor, score: Callable[[object], Tensor], order: _Order) -> Sight:
+        network = self.network
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode(False))
-            leaf = self._enter(images, input_gradient)
-            stack.enter_context(torch.set_grad_enabled(wants_gradient))
+            leaf = self._enter(images, order.input_gradient)
+            stack.enter_context(torch.set_grad_enabled(order.backward))
             bf16 = self.precision == "bf16"
             stack.enter_context(
                 torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16)
             )
+            readings = {
+                instrument: stack.enter_context(attached(instrument, network.module, network.name))
+                for instrument in order.instruments
+            }
             watcher = stack.enter_context(
-                watching(self.network, tuple(dict.fromkeys(watches)), layer_gradients)
+                watching(network, order.watches, order.layer_gradients, order.edits)
             )
             # A copy goes in: a model may change its input in place.
-            output = self.network.forward(leaf.clone() if input_gradient else leaf)
+            given = leaf.clone() if order.input_gradient else leaf
+            output = network.forward(given, *(one.clone() for one in order.beside))
             self.forwards += len(images)
             watcher.open = False
             scores = score(_full_precision(output))
-            if wants_gradient:
-                self._backward(scores, leaf, watcher, layer_gradients, input_gradient)
+            if order.backward:
+                self._backward(scores, leaf, watcher, list(readings.values()), order)
         watcher.check_all_ran()
-        watcher.settle(layer_gradients)
+        watcher.settle(order.layer_gradients)
         return Sight(
             scores=scores.detach(),
             activations={w: a.detach() for w, a in watcher.values.items()},
@@ -104,6 +145,7 @@ class Passes:
             input_gradient=watcher.input_gradient,
             calls=watcher.calls,
             after_activation=frozenset(watcher.after),
+            readings=readings,
         )
 
     def _backward(
@@ -111,12 +153,13 @@ class Passes:
         scores: Tensor,
         leaf: Tensor,
         watcher: Watcher,
-        layer_gradients: bool,
-        input_gradient: bool,
+        readings: Sequence[Reading],
+        order: _Order,
     ) -> None:
         watcher.check_all_ran()
-        tensors = dict(watcher.sources) if layer_gradients else {}
-        asked = [*([leaf] if input_gradient else []), *tensors.values()]
+        tensors = dict(watcher.sources) if order.layer_gradients else {}
+        others = [tuple(r.asked()) if order.instrument_gradients else () for r in readings]
+        asked = [*([leaf] if order.input_gradient else []), *tensors.values()]
         if not scores.requires_grad:
             what = " or ".join(repr(w.layer) for w in tensors) or "the input"
             raise ModelError(
@@ -124,11 +167,13 @@ class Passes:
                 "graph (another layer, a detached tensor or an operation without gradient); "
                 "choose another layer, or a method that needs scores only, such as occlusion"
             )
-        gradients = self._gradients(scores, asked, watcher)
-        if input_gradient:
+        gradients = self._gradients(scores, [*asked, *(t for own in others for t in own)], watcher)
+        if order.input_gradient:
             watcher.input_gradient = self._connected(gradients.pop(0), "the input")
-        for watch, gradient in zip(tensors, gradients, strict=True):
-            watcher.gradients[watch] = self._connected(gradient, repr(watch.layer))
+        for watch in tensors:
+            watcher.gradients[watch] = self._connected(gradients.pop(0), repr(watch.layer))
+        for reading, own in zip(readings, others, strict=True):
+            reading.answered([gradients.pop(0) for _ in own])
 
     def _gradients(
         self, scores: Tensor, asked: Sequence[Tensor], watcher: Watcher

@@ -28,9 +28,16 @@ class Network:
     `module` is `None` for a plain callable, which can be asked for scores only.
     """
 
-    forward: Callable[[Tensor], object]
+    forward: Callable[..., object]
+    """From a batch of images, and of the other inputs where there are any, to the output."""
     module: nn.Module | None
     name: str = "the model"
+
+    def parts(self) -> dict[str, nn.Module]:
+        """All parts of the module by their dotted names; none of a callable."""
+        return (
+            {} if self.module is None else dict(self.module.named_modules(remove_duplicate=False))
+        )
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,15 @@ class _Awaiting:
 class Watcher:
     """Collects what the hooks of one pass see."""
 
-    def __init__(self, watches: Sequence[Watch], layer_gradients: bool) -> None:
+    def __init__(
+        self,
+        watches: Sequence[Watch],
+        layer_gradients: bool,
+        edits: Mapping[str, Callable[[Tensor], Tensor]],
+    ) -> None:
         self.wanted = watches
+        self.edits = edits
+        """What is made of a layer's output before it goes on."""
         self.layer_gradients = layer_gradients
         self.open = True
         """Until the forward pass is over: checkpointed layers run again in the backward pass."""
@@ -93,6 +107,8 @@ class Watcher:
         for watch in self.wanted:
             if watch.layer == layer:
                 self.values[watch] = self.sources[watch] = output
+        if layer in self.edits:
+            return self.edits[layer](output)
         # A clone goes on: an in-place layer after this one must not change what we saw.
         passed_on = output.clone()
         layers = [] if inner is None else list(inner.layers)
@@ -175,15 +191,18 @@ class _AfterActivation(TorchFunctionMode):
 
 @contextmanager
 def watching(
-    network: Network, watches: Sequence[Watch], layer_gradients: bool
+    network: Network,
+    watches: Sequence[Watch],
+    layer_gradients: bool,
+    edits: Mapping[str, Callable[[Tensor], Tensor]],
 ) -> Generator[Watcher]:
-    watcher = Watcher(watches, layer_gradients)
+    watcher = Watcher(watches, layer_gradients, edits)
     handles: list[RemovableHandle] = []
     with ExitStack() as stack:
         if any(w.after_activation for w in watches):
             stack.enter_context(_AfterActivation(watcher))
         try:
-            for layer in dict.fromkeys(w.layer for w in watches):
+            for layer in dict.fromkeys([*(w.layer for w in watches), *edits]):
                 handles.append(_hook(network, layer, watcher))
             yield watcher
         finally:
@@ -197,7 +216,7 @@ def _hook(network: Network, layer: str, watcher: Watcher) -> RemovableHandle:
             f"{network.name} gives scores only, so no layer of it can be watched; use a method "
             "that needs scores only, such as occlusion"
         )
-    part = dict(network.module.named_modules(remove_duplicate=False))[layer]
+    part = network.parts()[layer]
 
     def saw(module: nn.Module, _: object, output: object) -> Tensor | None:
         return watcher.saw(layer, output)

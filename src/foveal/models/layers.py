@@ -1,6 +1,6 @@
 """Which layer is watched: found by name, or chosen and the choice reported."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from foveal.core import ModelError
 from foveal.models.borrow import borrowed
 from foveal.models.heads import Head
+from foveal.models.layouts import Layout, has_grid, layout_of
 from foveal.models.targets import TargetLike, everywhere, fix
 
 _PASSING = (
@@ -19,9 +20,6 @@ _PASSING = (
     | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d
     | nn.MaxPool3d | nn.AvgPool3d | nn.AdaptiveAvgPool3d | nn.AdaptiveMaxPool3d
 )  # fmt: skip
-
-_ROUNDING, _SLANT = 1.5, 0.25
-"""By how many cells, or by which share, a grid may differ from the image made coarser."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +45,18 @@ class LayerRun:
     module: nn.Module
     output: Tensor
 
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Candidate:
+    """A layer with places, and what the score feels there."""
+
+    run: LayerRun
+    layout: Layout
+    felt: bool
+
     @property
-    def grid(self) -> tuple[int, ...]:
-        """Rows and columns, where there are any."""
-        return tuple(self.output.shape[2:])
+    def cells(self) -> int:
+        return prod(self.layout.grid)
 
 
 def name_of(module: nn.Module, layer: object) -> str:
@@ -128,30 +134,27 @@ def choose(
         output = forward(images)
         total = score(output).sum()
     outputs = [one for one in _tensors(output) if has_grid(one, images) and prod(one.shape[2:]) > 1]
-    dense = bool(outputs)
     gradients: dict[int, Tensor] = {}
     if total.requires_grad:
         asked = [run for run in runs if run.output.requires_grad]
         found = torch.autograd.grad(total, [run.output for run in asked], allow_unused=True)
         gradients = {id(r): g for r, g in zip(asked, found, strict=True) if g is not None}
     connected = [run for run in runs if id(run) in gradients]
-    spatial = [run for run in connected if prod(run.grid) > 1 and _is_spatial(run, images)]
-    spatial = _without_output(spatial, outputs)
-    if not spatial:
+    candidates = [
+        _Candidate(run=run, layout=layout, felt=bool(layout.to_grid(gradients[id(run)]).any()))
+        for run in connected
+        if not isinstance(run.module, nn.Linear)  # a step inside a block, not its features
+        and (layout := layout_of(run.module, run.output, images)) is not None
+        and prod(layout.grid) > 1
+    ]
+    while candidates and any(candidates[-1].run.output.shape == o.shape for o in outputs):
+        candidates.pop()  # it already has an output's classes on its grid
+    if not candidates:
         raise ModelError(
             "no layer of this model has a grid and a gradient of this score, so none can be "
             "chosen; name one with layers=, or use a method that watches no layer"
         )
-    felt = [run for run in spatial if bool(gradients[id(run)].any())]
-    choice = _report(felt or spatial, dense)
-    later = connected[connected.index(felt[-1] if felt else spatial[-1]) + 1 :]
-    if any(_is_tokens(run) for run in later):
-        raise ModelError(
-            "this model comes to its score by tokens or channels-last features, and class "
-            "activation maps of those are not built; name a layer with rows and columns before "
-            "them, or use a method that watches no layer, such as saliency or occlusion"
-        )
-    return choice
+    return _report([c for c in candidates if c.felt] or candidates, dense=bool(outputs))
 
 
 @contextmanager
@@ -185,45 +188,6 @@ def _hookable(part: nn.Module) -> bool:
     return not isinstance(part, torch.jit.ScriptModule)
 
 
-def has_grid(output: Tensor, images: Tensor) -> bool:
-    """Whether the axes after the second are the images' own, made coarser alike.
-
-    Features may be kept with channels last, and attention is a matrix: both have as many axes as
-    images have, but other shapes.
-    """
-    if output.ndim != images.ndim:
-        return False
-    (rows, *others), (high, *wide) = output.shape[2:], images.shape[2:]
-    expected = [rows * side / high for side in wide]
-    return all(
-        abs(other - side) <= max(_ROUNDING, _SLANT * side)
-        for other, side in zip(others, expected, strict=True)
-    )
-
-
-def _is_spatial(run: LayerRun, images: Tensor) -> bool:
-    return has_grid(run.output, images) and not _keeps_channels_last(run)
-
-
-def _is_tokens(run: LayerRun) -> bool:
-    """Features of several places, without rows and columns or with channels after them."""
-    places = prod(run.output.shape[1:-1])
-    return places > 1 and (run.output.ndim == 3 or _keeps_channels_last(run))
-
-
-def _keeps_channels_last(run: LayerRun) -> bool:
-    """Layer norm and linear layers work on the last axis; some subclasses on the second."""
-    if isinstance(run.module, nn.LayerNorm):
-        channels = run.module.normalized_shape[-1]
-    elif isinstance(run.module, nn.Linear):
-        channels = run.module.out_features
-    else:
-        return False
-    shape = run.output.shape
-    second = channels == shape[1] and type(run.module) not in (nn.LayerNorm, nn.Linear)
-    return len(shape) > 2 and channels == shape[-1] and not second
-
-
 def _tensors(output: object) -> list[Tensor]:
     """The tensors in what a model returns."""
     if isinstance(output, Tensor):
@@ -235,24 +199,17 @@ def _tensors(output: object) -> list[Tensor]:
     return []
 
 
-def _without_output(runs: list[LayerRun], outputs: Sequence[Tensor]) -> list[LayerRun]:
-    """Drop what already has an output's classes on its grid, from the end."""
-    kept = list(runs)
-    while kept and any(kept[-1].output.shape == output.shape for output in outputs):
-        kept.pop()
-    return kept
-
-
-def _report(runs: list[LayerRun], dense: bool) -> LayerChoice:
-    last = runs[-1]
-    cells = min(prod(run.grid) for run in runs)
-    coarsest = next(run for run in reversed(runs) if prod(run.grid) == cells)
+def _report(candidates: list[_Candidate], *, dense: bool) -> LayerChoice:
+    last = candidates[-1]
+    cells = min(candidate.cells for candidate in candidates)
+    coarsest = next(c for c in reversed(candidates) if c.cells == cells)
     what = "before the output, " if dense else ""
+    kind = "a row of tokens read as a grid" if last.layout.prefix is not None else "a grid"
     return LayerChoice(
-        name=last.name,
-        grid=last.grid,
-        channels=last.output.shape[1],
-        why=f"the last layer {what}with a grid and a gradient of the score",
+        name=last.run.name,
+        grid=last.layout.grid,
+        channels=last.layout.to_grid(last.run.output).shape[1],
+        why=f"the last layer {what}with {kind} and a gradient of the score",
         dense=dense,
-        coarsest=coarsest.name,
+        coarsest=coarsest.run.name,
     )
