@@ -10,6 +10,9 @@ import foveal
 from foveal.explainers import IntegratedGradients, LayerCAM, Occlusion
 from foveal.explainers.base import check_count
 
+SIGNED = ["gradcam", "hirescam", "eigencam", "eigengradcam"]
+"""Methods that take negative activations as they are."""
+
 
 def images(count=2, side=12, seed=0):
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
@@ -227,17 +230,47 @@ class Tokens(Small):
         return self.head(self.block(self.trunk(pixels).flatten(2).transpose(1, 2)).mean(dim=1))
 
 
-@pytest.mark.parametrize("kind", [ChannelsLast, Tokens])
-def test_features_without_rows_and_columns_are_not_taken_for_a_grid(kind):
-    with pytest.raises(foveal.ModelError, match="tokens or channels-last"):
-        foveal.attribute(kind(), images(), "gradcam", target=0)
-    made = foveal.attribute(kind(), images(), "gradcam", target=0, layers="trunk")
+CHANNELS_LAST = [
+    pytest.param(ChannelsLast, "norm", id="channels last"),
+    pytest.param(Tokens, "block", id="tokens"),
+]
+
+
+@pytest.mark.parametrize(("kind", "layer"), CHANNELS_LAST)
+def test_the_last_layer_with_places_is_chosen_however_it_keeps_them(kind, layer):
+    made = foveal.attribute(kind(), images(), ["gradcam", "hirescam"], target=0)
+    assert made.info["gradcam"].layer == layer
     assert made["gradcam"].shape == (2, 12, 12)
 
 
-def test_a_layer_with_channels_last_is_refused_by_name():
-    with pytest.raises(foveal.ModelError, match=r"\(2, 12, 12, 4\), which has no rows and columns"):
-        foveal.attribute(ChannelsLast(), images(), "gradcam", target=0, layers="norm")
+def test_a_channels_last_layer_gives_the_map_of_the_same_features_with_channels_second():
+    class Turned(ChannelsLast):
+        def __init__(self):
+            super().__init__()
+            self.turned = nn.Identity()
+
+        def features(self, pixels):
+            return self.turned(super().features(pixels))
+
+    one = foveal.attribute(Turned(), images(), SIGNED, target=0, layers="norm")
+    other = foveal.attribute(Turned(), images(), SIGNED, target=0, layers="turned")
+    for name in SIGNED:
+        torch.testing.assert_close(one[name], other[name])
+
+
+def test_attention_weights_are_no_grid():
+    class Attending(Tokens):
+        def __init__(self):
+            super().__init__()
+            self.weights = nn.Softmax(dim=-1)
+
+        def forward(self, pixels):
+            tokens = self.trunk(pixels).flatten(2).transpose(1, 2)
+            weights = self.weights(tokens @ tokens.transpose(1, 2)).unsqueeze(1)
+            return self.head((weights[:, 0] @ tokens).mean(dim=1))
+
+    made = foveal.attribute(Attending(), images(), "gradcam", target=0)
+    assert made.info["gradcam"].layer == "trunk"
 
 
 class Checkpointed(Small):

@@ -16,7 +16,7 @@ from foveal.models.layouts import Layout, has_grid, layout_of
 from foveal.models.targets import TargetLike, everywhere, fix
 
 _PASSING = (
-    nn.Dropout | nn.Dropout2d | nn.Dropout3d | nn.Identity
+    nn.Dropout | nn.Dropout2d | nn.Dropout3d | nn.Identity | nn.Softmax
     | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d
     | nn.MaxPool3d | nn.AvgPool3d | nn.AdaptiveAvgPool3d | nn.AdaptiveMaxPool3d
 )  # fmt: skip

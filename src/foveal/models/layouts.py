@@ -1,7 +1,6 @@
 """Where a layer's output keeps its places: rows and columns, channels last, or a row of tokens."""
 
 from dataclasses import dataclass
-from itertools import product
 from math import ceil, prod
 
 from jaxtyping import Float
@@ -43,7 +42,7 @@ class Layout:
 
 
 def layout_of(
-    module: nn.Module, output: Float[Tensor, "image ..."], images: Float[Tensor, "image ..."]
+    module: nn.Module, output: Float[Tensor, "row ..."], images: Float[Tensor, "image ..."]
 ) -> Layout | None:
     """How a module's output keeps the places of the images; `None` where it keeps none.
 
@@ -103,8 +102,9 @@ def _token_layout(count: int, sides: tuple[int, ...]) -> Layout | None:
     """
     found: list[tuple[int, tuple[int, ...]]] = []
     for patch in range(1, max(sides) + 1):
-        exact = [{side // patch, ceil(side / patch)} for side in sides]
-        for grid in product(*exact):
+        whole = tuple(side // patch for side in sides)
+        padded = tuple(ceil(side / patch) for side in sides)
+        for grid in (whole, padded):
             spare = count - prod(grid)
             if 0 <= spare <= min(_MAX_PREFIX, prod(grid)) and prod(grid) > 1:
                 found.append((spare, grid))
