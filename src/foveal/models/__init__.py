@@ -1,6 +1,7 @@
 """Anything that predicts: the model card, its loaders, its targets and its layers."""
 
 from foveal.models.card import Card
+from foveal.models.ensemble import Ensemble
 from foveal.models.inspect import Description, LayerRow, describe
 from foveal.models.layers import LayerChoice
 from foveal.models.load import load
@@ -9,6 +10,7 @@ from foveal.models.model import Model
 __all__ = [
     "Card",
     "Description",
+    "Ensemble",
     "LayerChoice",
     "LayerRow",
     "Model",

@@ -66,6 +66,23 @@ def class_score(
     return logit - output.masked_fill(own, -torch.inf).logsumexp(dim=1)
 
 
+def contrast(
+    output: Float[Tensor, "probe output ..."], index: int, against: int, mode: str, head: Head
+) -> Float[Tensor, "probe ..."]:
+    """Log-odds of one class against another, given that it is one of the two, or its probability.
+
+    ln(p_a / p_b) = z_a - z_b under a softmax. Under sigmoids, where both or none may be there, the
+    odds given exactly one, p_a (1 - p_b) / (p_b (1 - p_a)), lead to the same z_a - z_b. Of values:
+    their difference.
+    """
+    if head in ("cumulative", "coral"):
+        logs = probabilities(output.double(), head).clamp(min=1e-12).log()
+        odds = (logs[:, index] - logs[:, against]).to(output.dtype)
+    else:
+        odds = output[:, index] - output[:, against]
+    return odds.sigmoid() if mode == "probability" and head != "identity" else odds
+
+
 def _take(output: Tensor, index: Tensor) -> Tensor:
     shape = (len(output), 1, *output.shape[2:])
     return output.gather(1, index.reshape(-1, *[1] * (output.ndim - 1)).expand(shape))[:, 0]

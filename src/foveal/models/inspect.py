@@ -67,7 +67,7 @@ def describe(model: Model) -> Description:
 
 
 def _choice(model: Model, images: Tensor) -> tuple[LayerChoice | None, str | None]:
-    target = 0 if model.card.task in ("segmentation", "multilabel") else None
+    target = 0 if model.card.task in ("segmentation", "multilabel", "regression") else None
     try:
         return choose_for(model.module, images, model.forward, target, model.head), None
     except ModelError as problem:

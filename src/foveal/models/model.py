@@ -145,7 +145,7 @@ class Model:
         return (chances.flatten(2).mean(dim=2) if chances.ndim > 2 else chances)[0].tolist()
 
     def target(self, name: str) -> Target:
-        """A target by its name on the card: `predicted`, a class, `grade>=2` or `value`.
+        """A target by its name: `predicted`, `Severe`, `Severe-vs-Mild`, `grade>=2`, `value`.
 
         Raises:
             ValueError: A name that the card does not have; the nearest are offered.

@@ -1,13 +1,20 @@
 """Targets by the names that a model card gives them."""
 
+from dataclasses import replace
 from difflib import get_close_matches
 
 from foveal.core import Target
 from foveal.models.card import Card
 
+_VERSUS, _BOUNDARY = "-vs-", "-boundary"
+
 
 def named_target(name: str, card: Card) -> Target:
-    """`predicted`, a class of the card, `grade>=k` of an ordinal model, `value` of a regression.
+    """The target of a name; a target's label is a name of it as well.
+
+    `predicted`; a class of the card; `A-vs-B`, the contrast of two; `grade>=k` of an ordinal model;
+    `A-boundary` of a segmentation; `value`, a value's own name or the `mean` of several of a
+    regression, whose labels carry the card's unit: `acuity (letters)`.
 
     Raises:
         ValueError: A name that the card does not have; the nearest are offered.
@@ -19,12 +26,11 @@ def named_target(name: str, card: Card) -> Target:
         return _value(text, card)
     if text == "predicted":
         return _predicted(card)
-    if text not in card.classes:
-        near = (get_close_matches(text, card.classes, n=1) or card.classes)[0]
-        raise ValueError(
-            f"{card.name} has no class {text!r}; it has {', '.join(card.classes)} "
-            f"(did you mean {near!r}?)"
-        )
+    if text not in card.classes and _VERSUS in text:
+        return _contrast(text, card)
+    if text not in card.classes and card.task == "segmentation" and text.endswith(_BOUNDARY):
+        inner = _class(text.removesuffix(_BOUNDARY), card)
+        return replace(inner, pixels="boundary", label=text)
     return _class(text, card)
 
 
@@ -37,7 +43,7 @@ def _predicted(card: Card) -> Target:
 
 
 def _class(name: str, card: Card) -> Target:
-    index = card.classes.index(name)
+    index = _index(name, card)
     if card.outputs > 1 or card.activation in ("cumulative", "coral"):
         return Target(index=index, label=name)
     positive = card.classes[-1]
@@ -47,6 +53,24 @@ def _class(name: str, card: Card) -> Target:
             f"negative part of its map is what speaks for {name!r}"
         )
     return Target(index=0, label=name)
+
+
+def _contrast(text: str, card: Card) -> Target:
+    one, other = text.split(_VERSUS, 1)
+    index, against = _index(one, card), _index(other, card)
+    if card.outputs == 1 and index != against:  # its logit is the log-odds of the two
+        return replace(_class(one, card), label=text)
+    return Target(index=index, against=against, label=text)
+
+
+def _index(name: str, card: Card) -> int:
+    if name not in card.classes:
+        near = (get_close_matches(name, card.classes, n=1) or card.classes)[0]
+        raise ValueError(
+            f"{card.name} has no class {name!r}; it has {', '.join(card.classes)} "
+            f"(did you mean {near!r}?)"
+        )
+    return card.classes.index(name)
 
 
 def _at_least(text: str, card: Card) -> Target:
@@ -63,10 +87,16 @@ def _at_least(text: str, card: Card) -> Target:
 
 
 def _value(text: str, card: Card) -> Target:
-    if text in ("predicted", "value") and len(card.classes) < 2:
-        return Target(index=0, label=card.classes[0] if card.classes else "value")
-    if text in card.classes:
-        return Target(index=card.classes.index(text), label=text)
-    raise ValueError(
-        f"{card.name} gives {', '.join(card.classes) or 'one value'}; name one of them"
-    )
+    unit = f" ({card.output.unit})" if card.output.unit else ""
+    name, known = text.removesuffix(unit), card.classes
+    if name in ("predicted", "value") and len(known) < 2:
+        return Target(index=0, label=(known[0] if known else "value") + unit)
+    if name in known:
+        return Target(index=known.index(name), label=name + unit)
+    if name == "mean" and len(known) > 1:
+        return Target(pixels="all", label=name + unit)
+    one, _, other = name.partition(_VERSUS)
+    if one in known and other in known:
+        return Target(index=known.index(one), against=known.index(other), label=name + unit)
+    values = ", ".join((*known, *(["mean"] if len(known) > 1 else []))) or "one value"
+    raise ValueError(f"{card.name} gives {values}; name one of them")
