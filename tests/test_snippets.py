@@ -82,7 +82,10 @@ def snippets(name: str) -> str:
 @pytest.mark.filterwarnings("ignore::foveal.FovealWarning")
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "docs/start.md", "docs/store.md", "docs/report.md", "docs/synthetic.md"],
+    [
+        "README.md",
+        *(f"docs/{page}.md" for page in ("start", "targets", "store", "report", "synthetic")),
+    ],
 )
 def test_snippets_run_as_printed(name, office, monkeypatch):
     monkeypatch.chdir(office)
