@@ -11,6 +11,7 @@ TOKENS = [
     pytest.param((224, 224), 196, (14, 14), 0, id="no class token"),
     pytest.param((224, 224), 198, (14, 14), 2, id="class and distillation token"),
     pytest.param((256, 256), 261, (16, 16), 5, id="class token and four registers"),
+    pytest.param((32, 32), 21, (4, 4), 5, id="few patches beside class token and registers"),
     pytest.param((518, 518), 1370, (37, 37), 1, id="patches of fourteen pixels"),
     pytest.param((224, 448), 393, (14, 28), 1, id="twice as wide as high"),
     pytest.param((230, 230), 197, (14, 14), 1, id="the rest of the image left out"),

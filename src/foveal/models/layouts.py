@@ -62,7 +62,7 @@ def layout_of(
         return None
     if output.ndim != 3 or isinstance(module, _CHANNELS_SECOND):
         return None
-    return _token_layout(output.shape[1], sides)
+    return token_layout(output.shape[1], sides)
 
 
 def has_grid(output: Tensor, images: Tensor) -> bool:
@@ -94,11 +94,12 @@ def _works_on_last(module: nn.Module, output: Tensor) -> bool:
     return len(shape) > 2 and channels == shape[-1] and not second
 
 
-def _token_layout(count: int, sides: tuple[int, ...]) -> Layout | None:
+def token_layout(count: int, sides: tuple[int, ...]) -> Layout | None:
     """The grid of square patches that leaves the fewest tokens without a place.
 
     Of 197 tokens of an image of 224 x 224, 14 x 14 patches of 16 pixels leave one. Models may pad
-    an image to whole patches, or leave the rest out.
+    an image to whole patches, or leave the rest out, on all sides alike. `None` where no patch
+    explains the number.
     """
     found: list[tuple[int, tuple[int, ...]]] = []
     for patch in range(1, max(sides) + 1):
