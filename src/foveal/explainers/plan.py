@@ -120,13 +120,17 @@ def chosen_layer(network: Network, images: Tensor, request: Request) -> model_la
     targets = as_sequence(request.target)
     target = cast(TargetLike, request.target if targets is None else targets[0])
 
+    beside = [one[:1] for one in request.beside]
+
     def found() -> model_layers.LayerChoice:
-        return model_layers.choose_for(module, images, network.forward, target, request.head)
+        return model_layers.choose_for(
+            module, images, lambda one: network.forward(one, *beside), target, request.head
+        )
 
     if callable(target):
         return found()
     structure = tuple((name, type(part)) for name, part in module.named_modules())
-    key = (structure, tuple(images.shape[1:]), request.head, str(target))
+    key = (structure, network.explained, tuple(images.shape[1:]), request.head, str(target))
     known = _CHOSEN.setdefault(module, {})
     if key not in known:
         known[key] = found()

@@ -32,6 +32,8 @@ class Network:
     """From a batch of images, and of the other inputs where there are any, to the output."""
     module: nn.Module | None
     name: str = "the model"
+    explained: str = ""
+    """Which input the images are, where the model takes several."""
 
     def parts(self) -> dict[str, nn.Module]:
         """All parts of the module by their dotted names; none of a callable."""
