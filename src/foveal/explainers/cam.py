@@ -24,9 +24,9 @@ from foveal.explainers.base import (
 )
 from foveal.explainers.grid import resize
 
-_NEEDS: tuple[Need, ...] = ("activations", "layer gradients")
+NEEDS: tuple[Need, ...] = ("activations", "layer gradients")
 _LAYER = Wants(activation=True, gradient=True)
-_POSITIVE_LAYER = Wants(activation=True, gradient=True, after_activation=True)
+POSITIVE_LAYER = Wants(activation=True, gradient=True, after_activation=True)
 _SIGN = "positive: raises the score; negative: lowers it"
 _SIGNED_NOTE = (
     "the layer has negative activations, which the paper excludes: {}; "
@@ -48,7 +48,7 @@ class GradCAM(AbstractExplainer):
     """
 
     name: ClassVar[str] = "gradcam"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
     wants: ClassVar[Wants] = _LAYER
     card: ClassVar[MethodCard] = MethodCard(
         question="Where does the layer hold what the score rests on?",
@@ -61,7 +61,7 @@ class GradCAM(AbstractExplainer):
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         activation, gradient = clean.layer.pair
         weight = gradient.flatten(2).mean(dim=2)
-        return Fold(map=_weighted_sum(weight, activation))
+        return Fold(map=weighted_sum(weight, activation))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ class GradCAMPlusPlus(AbstractExplainer):
     normalised_alpha: bool = False
 
     name: ClassVar[str] = "gradcam++"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
-    wants: ClassVar[Wants] = _POSITIVE_LAYER
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
+    wants: ClassVar[Wants] = POSITIVE_LAYER
     card: ClassVar[MethodCard] = MethodCard(
         question="Where are all the places, large and small, that raise the score?",
         sign="positive: raises the score; negative only where activations are",
@@ -99,15 +99,17 @@ class GradCAMPlusPlus(AbstractExplainer):
         positive = gradient.clamp(min=0)
         # The paper assumes activations that are not negative; a negative sum would make alpha
         # explode or change its sign, so it counts as zero.
-        total = _over_space(activation).clamp(min=0)
+        total = over_space(activation).clamp(min=0)
         alpha = 1 / (2 + positive * total)
         if self.normalised_alpha:
             alpha = alpha * (gradient > 0)
-            norm = _over_space(alpha)
+            norm = over_space(alpha)
             alpha = torch.where(norm > 0, alpha / norm, 0)
         weight = (alpha * positive).flatten(2).sum(dim=2)
-        notes = _signed(activation, what="a channel with a negative sum counts as zero in alpha")
-        return Fold(map=_weighted_sum(weight, activation), notes=notes)
+        notes = signed_note(
+            activation, what="a channel with a negative sum counts as zero in alpha"
+        )
+        return Fold(map=weighted_sum(weight, activation), notes=notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +124,8 @@ class XGradCAM(AbstractExplainer):
     """
 
     name: ClassVar[str] = "xgradcam"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
-    wants: ClassVar[Wants] = _POSITIVE_LAYER
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
+    wants: ClassVar[Wants] = POSITIVE_LAYER
     card: ClassVar[MethodCard] = MethodCard(
         question="Where does the layer hold what the score rests on, active places first?",
         sign=_SIGN,
@@ -139,8 +141,10 @@ class XGradCAM(AbstractExplainer):
         usable = total.abs() > 1e-6 * activation.abs().flatten(2).sum(dim=2)
         explained = (gradient * activation).flatten(2).sum(dim=2)
         weight = torch.where(usable, explained / torch.where(usable, total, 1), 0)
-        notes = _signed(activation, what="a channel whose activations cancel out gets weight zero")
-        return Fold(map=_weighted_sum(weight, activation), notes=notes)
+        notes = signed_note(
+            activation, what="a channel whose activations cancel out gets weight zero"
+        )
+        return Fold(map=weighted_sum(weight, activation), notes=notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +159,7 @@ class HiResCAM(AbstractExplainer):
     """
 
     name: ClassVar[str] = "hirescam"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
     wants: ClassVar[Wants] = _LAYER
     card: ClassVar[MethodCard] = MethodCard(
         question="How much did each cell of the layer add to the score?",
@@ -194,8 +198,8 @@ class LayerCAM(AbstractExplainer):
     scale_layers: tuple[str, ...] = ()
 
     name: ClassVar[str] = "layercam"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
-    wants: ClassVar[Wants] = _POSITIVE_LAYER
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
+    wants: ClassVar[Wants] = POSITIVE_LAYER
     card: ClassVar[MethodCard] = MethodCard(
         question="Which cells raise the score, also in early, fine layers?",
         sign="positive: raises the score; negative only where activations are",
@@ -214,7 +218,7 @@ class LayerCAM(AbstractExplainer):
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         maps = {layer: _layer_cam(watched) for layer, watched in clean.layers.items()}
-        notes = _signed(
+        notes = signed_note(
             *(w.activation for w in clean.layers.values()), what="they enter the map as they are"
         )
         if not self.fuse:
@@ -243,15 +247,15 @@ def _layer_cam(watched: Watched) -> Tensor:
     return (gradient.clamp(min=0) * activation).sum(dim=1)
 
 
-def _weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
+def weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
     """sum_k w_k A_k."""
     return (weight.reshape(*weight.shape, *[1] * (activation.ndim - 2)) * activation).sum(dim=1)
 
 
-def _over_space(values: Tensor) -> Tensor:
+def over_space(values: Tensor) -> Tensor:
     """The sum over the positions, kept broadcastable."""
     return values.flatten(2).sum(dim=2).reshape(*values.shape[:2], *[1] * (values.ndim - 2))
 
 
-def _signed(*activations: Tensor, what: str) -> tuple[str, ...]:
+def signed_note(*activations: Tensor, what: str) -> tuple[str, ...]:
     return (_SIGNED_NOTE.format(what),) if any(bool((a < 0).any()) for a in activations) else ()

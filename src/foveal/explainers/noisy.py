@@ -16,6 +16,7 @@ from foveal.explainers.base import (
     Need,
     Probes,
     Seen,
+    Wants,
     check_count,
 )
 from foveal.explainers.gradients import INPUT, NEEDS, SIGN, input_gradient
@@ -54,10 +55,10 @@ class SmoothGrad(AbstractExplainer):
     )
 
     def __post_init__(self) -> None:
-        _check(self.samples, self.noise)
+        check_noise(self.samples, self.noise, without="saliency")
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
-        return _noisy(clean, frame.draw, self.samples, self.noise)
+        return noisy_copies(clean, frame.draw, self.samples, self.noise)
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         mean, _ = _moments(answers[0], clean)
@@ -97,10 +98,10 @@ class SquareGrad(AbstractExplainer):
     )
 
     def __post_init__(self) -> None:
-        _check(self.samples, self.noise)
+        check_noise(self.samples, self.noise, without="saliency")
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
-        return _noisy(clean, frame.draw, self.samples, self.noise)
+        return noisy_copies(clean, frame.draw, self.samples, self.noise)
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         mean, variance = _moments(answers[0], clean)
@@ -140,23 +141,26 @@ class VarGrad(AbstractExplainer):
     )
 
     def __post_init__(self) -> None:
-        _check(self.samples, self.noise)
+        check_noise(self.samples, self.noise, without="saliency")
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
-        return _noisy(clean, frame.draw, self.samples, self.noise)
+        return noisy_copies(clean, frame.draw, self.samples, self.noise)
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         _, variance = _moments(answers[0], clean)
         return Fold(map=variance)
 
 
-def _check(samples: object, noise: float) -> None:
+def check_noise(samples: object, noise: float, *, without: str) -> None:
+    """Refuse no samples, and no noise: `without` names the method that has none."""
     check_count("samples", samples)
     if not noise > 0:
-        raise ValueError(f"noise must be positive, but is {noise}; for none use saliency")
+        raise ValueError(f"noise must be positive, but is {noise}; for none use {without}")
 
 
-def _noisy(clean: Seen, draw: Draw, samples: int, noise: float) -> Sequence[Probes]:
+def noisy_copies(
+    clean: Seen, draw: Draw, samples: int, noise: float, wants: Wants = INPUT
+) -> Sequence[Probes]:
     """Copies with noise that is shared by the batch and scaled by each image's own range."""
     images = clean.images
     flat = images.flatten(1)
@@ -166,7 +170,7 @@ def _noisy(clean: Seen, draw: Draw, samples: int, noise: float) -> Sequence[Prob
     def build(sample: int) -> Tensor:
         return images + spread * draw.normal(sample, images)
 
-    return (Probes(count=samples, build=build, wants=INPUT),)
+    return (Probes(count=samples, build=build, wants=wants),)
 
 
 def _moments(answers: Iterator[Seen], clean: Seen) -> tuple[Tensor, Tensor]:

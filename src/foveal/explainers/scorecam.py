@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from foveal.core import ScoreMode
@@ -19,6 +20,7 @@ from foveal.explainers.base import (
     Wants,
     check_count,
 )
+from foveal.explainers.cam import weighted_sum
 from foveal.explainers.grid import resize
 
 
@@ -73,11 +75,11 @@ class ScoreCAM(AbstractExplainer):
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         images, activation = clean.images, clean.layer.activation.float()
-        channels = self._channels(activation)
-        rows = torch.arange(len(images), device=images.device)
+        channels = liveliest(activation, self.top)
 
         def build(number: int) -> Tensor:
-            mask = _to_unit(resize(activation[rows, channels[:, number]], images.shape[2:]))
+            shown = take(activation, channels[:, number : number + 1])[:, 0]
+            mask = _to_unit(resize(shown, images.shape[2:]))
             return images * mask.unsqueeze(1).to(images.dtype)
 
         nothing = Probes(count=1, build=lambda _: torch.zeros_like(images))
@@ -86,25 +88,34 @@ class ScoreCAM(AbstractExplainer):
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         activation = clean.layer.activation.float()
-        channels = self._channels(activation)
+        channels = liveliest(activation, self.top)
         weight = torch.stack([seen.scores.float() for seen in answers[0]], dim=1)
         if self.weighting == "algorithm1":
             (nothing,) = answers[1]
             weight = (weight - nothing.scores.float().unsqueeze(1)).softmax(dim=1)
-        flat = activation.flatten(2)
-        chosen = flat.gather(1, channels.unsqueeze(2).expand(-1, -1, flat.shape[2]))
-        varies = chosen.amax(dim=2) > chosen.amin(dim=2)
-        total = ((weight * varies).unsqueeze(2) * chosen).sum(dim=1)
-        return Fold(map=total.reshape(len(total), *activation.shape[2:]))
+        chosen = take(activation, channels)
+        flat = chosen.flatten(2)
+        varies = flat.amax(dim=2) > flat.amin(dim=2)
+        return Fold(map=weighted_sum(weight * varies, chosen))
 
-    def _channels(self, activation: Tensor) -> Tensor:
-        """The channels of each image that are tried, (sample, channel)."""
-        count = activation.shape[1]
-        if self.top is None or self.top >= count:
-            every = torch.arange(count, device=activation.device)
-            return every.expand(len(activation), -1)
-        spread = activation.flatten(2).std(dim=2)
-        return spread.argsort(dim=1, descending=True, stable=True)[:, : self.top]
+
+def liveliest(
+    activation: Float[Tensor, "sample channel ..."], top: int | None
+) -> Int[Tensor, "sample chosen"]:
+    """The channels of each image that vary most over their positions; all of them for `None`."""
+    count = activation.shape[1]
+    if top is None or top >= count:
+        return torch.arange(count, device=activation.device).expand(len(activation), -1)
+    spread = activation.flatten(2).std(dim=2)
+    return spread.argsort(dim=1, descending=True, stable=True)[:, :top]
+
+
+def take(
+    activation: Float[Tensor, "sample channel ..."], channels: Int[Tensor, "sample chosen"]
+) -> Float[Tensor, "sample chosen ..."]:
+    """Each image's own channels."""
+    rows = torch.arange(len(activation), device=activation.device).unsqueeze(1)
+    return activation[rows, channels]
 
 
 def _to_unit(maps: Tensor) -> Tensor:
