@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from foveal.core import FovealWarning, ModelError
 from foveal.doors import attribute
 from foveal.explainers import RISE, Occlusion, SmoothGrad, methods
+from foveal.explainers.rehearsal import Rehearsal
 
 NAMES = [method.name for method in methods()]
 CAMS = ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam"]
@@ -295,3 +296,31 @@ def test_bfloat16_changes_the_map_little_and_leaves_float32():
     assert half.dtype == torch.float32
     assert not torch.equal(half, full)
     torch.testing.assert_close(half, full, rtol=0, atol=0.05 * float(full.abs().max()))
+
+
+def test_bfloat16_says_how_far_it_ranks_probes_as_float32_does():
+    model, batch = Convolutional(), images(2)
+    maps = attribute(model, batch, RISE(masks=40, cells=3), target=0, precision="bf16")
+    found = maps.info["rise"].parts["bf16_rank_correlation"]
+    assert found.shape == (2,)
+    assert bool((found > 0.2).all() and (found < 1).all())
+    assert maps.info["rise"].cost["forward"] == 2 * (40 + 32)
+
+
+def test_a_rehearsal_is_the_rank_correlation_over_the_probes():
+    rehearsal = Rehearsal()
+    full = torch.tensor([[1.0, 5.0, 0.0], [2.0, 5.0, 1.0], [4.0, 6.0, 2.0], [3.0, 7.0, 3.0]])
+    half = torch.tensor([[1.0, 1.0, 9.0], [2.0, 1.0, 4.0], [3.0, 1.0, 2.0], [4.0, 1.0, 1.0]])
+    rehearsal.saw(half[:2], full[:2])
+    rehearsal.saw(half[2:], full[2:])
+    found = rehearsal.rank_correlation()
+    # One swap of neighbours among four: 1 - 6 * 2 / (4 * 15) = 0.8.
+    torch.testing.assert_close(found, torch.tensor([0.8, torch.nan, -1.0]), equal_nan=True)
+
+
+def test_float32_and_gradient_methods_rehearse_nothing():
+    model, batch = Convolutional(), images(1)
+    full = attribute(model, batch, RISE(masks=8, cells=3), target=0)
+    half = attribute(model, batch, SmoothGrad(samples=4), target=0, precision="bf16")
+    for info in (full.info["rise"], half.info["smoothgrad"]):
+        assert "bf16_rank_correlation" not in info.parts

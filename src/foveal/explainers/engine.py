@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from foveal.core import FovealWarning, ModelError, ScoreMode
 from foveal.explainers.base import AbstractExplainer, Draw, Frame, Probes, Seen, Wants, Watched
 from foveal.explainers.passes import Passes, Sight
+from foveal.explainers.rehearsal import Rehearsal
 from foveal.explainers.watching import Network, Watch
 from foveal.models.borrow import borrowed
 from foveal.models.heads import Head
@@ -225,7 +226,8 @@ class _Chunk:
         plan = task.explainer.probes(clean, frame)
         planned = sum(probes.count for probes in plan)
         done = _Counter(self.request.progress, planned)
-        answers = [self._answers(task, probes, done) for probes in plan]
+        rehearsal = Rehearsal()
+        answers = [self._answers(task, probes, done, rehearsal) for probes in plan]
         fold = task.explainer.fold(clean, answers, frame)
         maps, reasons = None, fixed.reasons
         if fold.map is not None:
@@ -237,7 +239,7 @@ class _Chunk:
             indices=fixed.indices,
             modes=fixed.modes,
             reasons=reasons,
-            parts={**fold.parts, **_where_watched(task, sight)},
+            parts={**fold.parts, **_where_watched(task, sight), **_agreement(rehearsal)},
             notes=fold.notes,
             cost={
                 "seconds": perf_counter() - started,
@@ -247,7 +249,9 @@ class _Chunk:
             },
         )
 
-    def _answers(self, task: Task, probes: Probes, done: "_Counter") -> Iterator[Seen]:
+    def _answers(
+        self, task: Task, probes: Probes, done: "_Counter", rehearsal: Rehearsal
+    ) -> Iterator[Seen]:
         """One `Seen` a probe, in order; several probes travel in one pass where they fit."""
         (fixed, _), samples = self._asked(task), len(self.images)
         together = max(1, self.bound // samples)
@@ -256,7 +260,8 @@ class _Chunk:
             batch = torch.cat([probes.build(number) for number in group])
             sample = torch.arange(samples, device=batch.device).repeat(len(group))
             wants = probes.wants
-            sight = self.passes.send(
+            send = partial(
+                self.passes.send,
                 batch,
                 lambda output, sample=sample: fixed.score(output, sample),
                 watches=task.watches() if wants.layer else (),
@@ -267,6 +272,10 @@ class _Chunk:
                 edits=self._edits(task, probes, group),
                 beside=self._beside(probes, group),
             )
+            sight = send()
+            if self.request.precision == "bf16" and not wants.backward and rehearsal.open:
+                full = send(precision="float32").scores
+                rehearsal.saw(sight.scores.reshape(-1, samples), full.reshape(-1, samples))
             for start in range(0, len(batch), samples):
                 done.advance()
                 yield self._seen(batch, sight, task, wants, slice(start, start + samples))
@@ -348,6 +357,12 @@ def _read_as(target: object, mode: ScoreMode) -> list[TargetLike] | TargetLike:
     if each is not None:
         return [with_score(one, mode) for one in each]
     return with_score(target.item() if isinstance(target, Tensor) else target, mode)  # type: ignore[arg-type]
+
+
+def _agreement(rehearsal: Rehearsal) -> dict[str, Tensor]:
+    """How far half precision ranks the probes as full precision does, where both were sent."""
+    found = rehearsal.rank_correlation()
+    return {} if found is None else {"bf16_rank_correlation": found}
 
 
 def _where_watched(task: Task, sight: Sight) -> dict[str, object]:

@@ -43,6 +43,7 @@ class _Order:
     instrument_gradients: bool = False
     edits: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     beside: Sequence[Tensor] = ()
+    precision: str | None = None
 
     @property
     def backward(self) -> bool:
@@ -73,6 +74,7 @@ class Passes:
         instrument_gradients: bool = False,
         edits: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
         beside: Sequence[Tensor] = (),
+        precision: str | None = None,
     ) -> Sight:
         """One forward, and one backward where gradients are wanted.
 
@@ -89,6 +91,7 @@ class Passes:
             instrument_gradients: Whether they want gradients.
             edits: What is made of a layer's output before it goes on.
             beside: The model's other inputs.
+            precision: Another one than that of all passes.
 
         Raises:
             ModelError: A watched layer that did not run, gave no tensor, or is not connected to
@@ -102,6 +105,7 @@ class Passes:
             instrument_gradients=instrument_gradients,
             edits=edits or {},
             beside=beside,
+            precision=precision or self.precision,
         )
         try:
             return self._send(images, score, order)
@@ -117,7 +121,7 @@ class Passes:
             stack.enter_context(torch.inference_mode(False))
             leaf = self._enter(images, order.input_gradient)
             stack.enter_context(torch.set_grad_enabled(order.backward))
-            bf16 = self.precision == "bf16"
+            bf16 = order.precision == "bf16"
             stack.enter_context(
                 torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16)
             )
