@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.timing import ratios, show
-from foveal.explainers.engine import MAX_BATCH
+from foveal.explainers.request import MAX_BATCH
 from foveal.measures import deletion_auc, insertion_auc, removal_curves
 from foveal.models import load
 from foveal.run.measuring import Yardstick, measuring

@@ -9,17 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from foveal.core import FovealWarning
-from foveal.explainers.engine import (
-    MAX_BATCH,
-    Outcome,
-    Progress,
-    Request,
-    Task,
-    batch_bound,
-    explain_batch,
-)
+from foveal.explainers.engine import batch_bound, explain_batch
 from foveal.explainers.grid import at_input_size
 from foveal.explainers.plan import Layers, MethodLike, named_explainers, plan_tasks
+from foveal.explainers.request import MAX_BATCH, Outcome, Progress, Request, Task
 from foveal.explainers.watching import Network
 from foveal.models.targets import TargetLike, as_sequence
 
@@ -63,7 +56,10 @@ class Info(Mapping[str, object]):
 
 
 class Maps(Mapping[str, Tensor]):
-    """Raw signed maps by name, with what belongs to each in `info`."""
+    """Raw signed maps by name, with what belongs to each in `info`.
+
+    A method that gives numbers and no map is in `info` only.
+    """
 
     def __init__(self, maps: Mapping[str, Tensor], info: Mapping[str, Info]) -> None:
         self._maps = dict(maps)
@@ -120,7 +116,8 @@ def attribute(
 
     Returns:
         A mapping from name to a detached float32 tensor on the batch's device: raw signed maps on
-        their native grid, `(batch, row, column)`, with a channel axis for gradient methods.
+        their native grid, `(batch, row, column)`, with a channel axis for gradient methods. TCAV
+        gives no map: its scores are in `info["tcav"].parts["concepts"]`.
 
     Raises:
         ValueError: A class, layer, method or target that does not exist or does not fit.
@@ -150,8 +147,9 @@ def attribute(
         raise ValueError(f"{why} ({error})") from error
     maps, info = {}, {}
     for key, outcome in outcomes.items():
-        values = at_input_size(outcome.maps, images) if size == "input" else outcome.maps
-        maps[key] = values.to(batch.device)
+        if outcome.maps is not None:
+            values = at_input_size(outcome.maps, images) if size == "input" else outcome.maps
+            maps[key] = values.to(batch.device)
         info[key] = _info(tasks[key], outcome, notes, request, batch.device)
         for note in outcome.notes:
             warnings.warn(f"{key}: {note}", FovealWarning, stacklevel=2)

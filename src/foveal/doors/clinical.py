@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 from foveal.core import Image, Region, Score
 from foveal.doors.result import Reading, Result
-from foveal.explainers.engine import MAX_BATCH, Progress
 from foveal.explainers.plan import Layers, MethodLike, named_explainers
+from foveal.explainers.request import MAX_BATCH, Progress
 from foveal.images import CarriedRegion, carry_region, read
 from foveal.models import Model
 from foveal.models.targets import TargetLike

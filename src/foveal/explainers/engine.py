@@ -1,77 +1,22 @@
 """Sends the probes that explainers plan, one shared pass where they can share, and folds."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from time import perf_counter
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from foveal.core import FovealWarning, ModelError, ScoreMode
-from foveal.explainers.base import AbstractExplainer, Draw, Frame, Probes, Seen, Wants, Watched
-from foveal.explainers.passes import Passes, Sight
-from foveal.explainers.rehearsal import Rehearsal
+from foveal.core import FovealWarning, ModelError
+from foveal.explainers.chunk import Chunk, grid_layout
+from foveal.explainers.passes import Passes
+from foveal.explainers.request import Outcome, Request, Task, joined
 from foveal.explainers.watching import Network, Watch
 from foveal.models.borrow import borrowed
-from foveal.models.heads import Head
-from foveal.models.layouts import Layout, layout_of
-from foveal.models.targets import FixedTarget, TargetLike, as_sequence, fix, with_score
+from foveal.models.targets import as_sequence
 
-MAX_BATCH = 16
-"""Images in one pass, unless the caller says otherwise."""
 _CPU_PIXELS = 2**19
 """More pixels in one pass make a CPU slower: what layers give no longer fits its caches, and the
 allocator returns such large blocks to the system after each layer."""
-
-Progress = Callable[[int, int], None]
-"""Called with the passes done and the passes planned."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One explainer at its layers (none for methods that watch no layer)."""
-
-    explainer: AbstractExplainer
-    layers: tuple[str, ...] = ()
-
-    def watches(self) -> tuple[Watch, ...]:
-        """What its clean pass looks at."""
-        after = self.explainer.wants.after_activation
-        return tuple(Watch(layer, after_activation=after) for layer in self.layers)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """How a batch is to be explained."""
-
-    target: TargetLike | Sequence[TargetLike] | Tensor = None
-    head: Head = "softmax"
-    frame: Frame = field(default_factory=Frame)
-    seed: int = 0
-    precision: str | None = None
-    max_batch: int = MAX_BATCH
-    progress: Progress | None = None
-    beside: tuple[Tensor, ...] = ()
-    """The model's other inputs, one row an image, in the order in which it takes them."""
-
-
-@dataclass(kw_only=True)
-class Outcome:
-    """The maps of one task for the whole batch, and what belongs beside them."""
-
-    maps: Tensor | None
-    """`None` for a method that gives numbers only."""
-    scores: Tensor
-    labels: tuple[str, ...]
-    indices: tuple[int | None, ...]
-    modes: tuple[str, ...]
-    reasons: tuple[str | None, ...]
-    """Per sample, why its map is empty, a code of `foveal.core.REASONS`."""
-    parts: Mapping[str, object]
-    notes: tuple[str, ...]
-    cost: Mapping[str, float]
 
 
 def batch_bound(images: Tensor, max_batch: int) -> int:
@@ -106,7 +51,7 @@ def explain_batch(
         examples = {key: _examples(passes, task, request) for key, task in tasks.items()}
         while start < len(images):
             end = min(start + bound, len(images))
-            chunk = _Chunk(passes, images, tasks, request, bound, slice(start, end), examples)
+            chunk = Chunk(passes, images, tasks, request, bound, slice(start, end), examples)
             try:
                 chunks.append(chunk.explain())
             except (torch.OutOfMemoryError, RuntimeError) as error:
@@ -115,7 +60,7 @@ def explain_batch(
                 bound = _halved(bound, network, error)
             else:
                 start = end
-    return {key: _joined([chunk[key] for chunk in chunks], tasks[key]) for key in tasks}
+    return {key: joined([chunk[key] for chunk in chunks], tasks[key]) for key in tasks}
 
 
 def _examples(passes: Passes, task: Task, request: Request) -> dict[str, Tensor]:
@@ -131,299 +76,9 @@ def _examples(passes: Passes, task: Task, request: Request) -> dict[str, Tensor]
         no_score = part.new_zeros(len(part))
         sight = passes.send(part, lambda _, s=no_score: s, watches=watches, beside=beside)
         for watch, activation in sight.activations.items():
-            layout = _layout(watch.layer, modules[watch.layer], activation, part)
+            layout = grid_layout(watch.layer, modules[watch.layer], activation, part)
             found[watch.layer].append(layout.to_grid(activation).float())
     return {layer: torch.cat(parts) for layer, parts in found.items()}
-
-
-class _Chunk:
-    """At most `bound` images of a batch on their way through the model."""
-
-    def __init__(
-        self,
-        passes: Passes,
-        images: Tensor,
-        tasks: Mapping[str, Task],
-        request: Request,
-        bound: int,
-        where: slice,
-        examples: Mapping[str, Mapping[str, Tensor]],
-    ) -> None:
-        total, images = len(images), images[where]
-        self.examples = examples
-        self.passes = passes
-        self.images = images
-        self.tasks = tasks
-        self.request = request
-        self.bound = bound
-        targets = as_sequence(request.target)
-        self.target = request.target if targets is None else targets[where]
-        field = request.frame.field
-        self.frame = replace(
-            request.frame,
-            field=None if field is None else field[where],
-            first=where.start,
-            total=total,
-            draw=Draw(request.seed),
-            beside=tuple(one[where] for one in request.beside),
-        )
-        self.layouts: dict[str, Layout] = {}
-        """How each watched layer keeps its places."""
-        self.fixed: dict[ScoreMode, FixedTarget] = {}
-        self.scores: dict[ScoreMode, Tensor] = {}
-        """Of the images themselves."""
-
-    def explain(self) -> dict[str, Outcome]:
-        started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
-        sight = self._clean_pass()
-        modules = self.passes.network.parts()
-        for watch, activation in sight.activations.items():
-            layer = watch.layer
-            self.layouts[layer] = _layout(layer, modules[layer], activation, self.images)
-        shared = {
-            "shared_seconds": perf_counter() - started,
-            "shared_forward": self.passes.forwards - forwards,
-            "shared_backward": self.passes.backwards - backwards,
-        }
-        self._warn_of_reuse(sight)
-        tasks = self.tasks.items()
-        return {key: self._explain_task(key, task, sight, shared) for key, task in tasks}
-
-    def _clean_pass(self) -> Sight:
-        """The pass over the images themselves, for the union of all wants."""
-        wants = [task.explainer.wants for task in self.tasks.values()]
-        sample = torch.arange(len(self.images), device=self.images.device)
-
-        modes: list[ScoreMode] = ["logit", *(t.explainer.weighs_by for t in self.tasks.values())]
-
-        def score(output: object) -> Tensor:
-            for mode in dict.fromkeys(modes):
-                target = self.target if mode == "logit" else _read_as(self.target, mode)
-                fixed = fix(target, output, count=len(self.images), head=self.request.head)
-                self.fixed[mode], self.scores[mode] = fixed, fixed.score(output, sample)
-            return self.scores["logit"]
-
-        return self.passes.send(
-            self.images,
-            score,
-            watches=[w for task in self.tasks.values() for w in task.watches()],
-            layer_gradients=any(w.gradient for w in wants),
-            input_gradient=any(w.input_gradient for w in wants),
-            instruments=[w.instrument for w in wants if w.instrument is not None],
-            instrument_gradients=any(w.instrument_gradient for w in wants),
-            beside=self.frame.beside,
-        )
-
-    def _explain_task(
-        self, key: str, task: Task, sight: Sight, shared: Mapping[str, float]
-    ) -> Outcome:
-        started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
-        fixed, scores = self._asked(task)
-        frame = replace(self.frame, examples=self.examples[key])
-        everything = slice(0, len(self.images))
-        clean = self._seen(self.images, sight, task, task.explainer.wants, everything)
-        clean = replace(clean, scores=scores)
-        plan = task.explainer.probes(clean, frame)
-        planned = sum(probes.count for probes in plan)
-        done = _Counter(self.request.progress, planned)
-        rehearsal = Rehearsal()
-        answers = [self._answers(task, probes, done, rehearsal) for probes in plan]
-        fold = task.explainer.fold(clean, answers, frame)
-        maps, reasons = None, fixed.reasons
-        if fold.map is not None:
-            maps, reasons = _checked(fold.map.detach().float(), fixed.reasons)
-        return Outcome(
-            maps=maps,
-            scores=_undefined_as_nan(scores.float(), fixed.reasons),
-            labels=fixed.labels,
-            indices=fixed.indices,
-            modes=fixed.modes,
-            reasons=reasons,
-            parts={**fold.parts, **_where_watched(task, sight), **_agreement(rehearsal)},
-            notes=fold.notes,
-            cost={
-                "seconds": perf_counter() - started,
-                "forward": self.passes.forwards - forwards,
-                "backward": self.passes.backwards - backwards,
-                **shared,
-            },
-        )
-
-    def _answers(
-        self, task: Task, probes: Probes, done: "_Counter", rehearsal: Rehearsal
-    ) -> Iterator[Seen]:
-        """One `Seen` a probe, in order; several probes travel in one pass where they fit."""
-        (fixed, _), samples = self._asked(task), len(self.images)
-        together = max(1, self.bound // samples)
-        for first in range(0, probes.count, together):
-            group = range(first, min(first + together, probes.count))
-            batch = torch.cat([probes.build(number) for number in group])
-            sample = torch.arange(samples, device=batch.device).repeat(len(group))
-            wants = probes.wants
-            send = partial(
-                self.passes.send,
-                batch,
-                lambda output, sample=sample: fixed.score(output, sample),
-                watches=task.watches() if wants.layer else (),
-                layer_gradients=wants.gradient,
-                input_gradient=wants.input_gradient,
-                instruments=[] if wants.instrument is None else [wants.instrument],
-                instrument_gradients=wants.instrument_gradient,
-                edits=self._edits(task, probes, group),
-                beside=self._beside(probes, group),
-            )
-            sight = send()
-            if self.request.precision == "bf16" and not wants.backward and rehearsal.open:
-                full = send(precision="float32").scores
-                rehearsal.saw(sight.scores.reshape(-1, samples), full.reshape(-1, samples))
-            for start in range(0, len(batch), samples):
-                done.advance()
-                yield self._seen(batch, sight, task, wants, slice(start, start + samples))
-
-    def _edits(
-        self, task: Task, probes: Probes, group: Sequence[int]
-    ) -> dict[str, Callable[[Tensor], Tensor]]:
-        """What a pass of several probes does to the watched layer."""
-        edit = probes.edit
-        if edit is None:
-            return {}
-        samples = len(self.images)
-
-        def edited(layout: Layout, output: Tensor) -> Tensor:
-            parts = zip(group, layout.to_grid(output).split(samples), strict=True)
-            return layout.from_grid(torch.cat([edit(n, part) for n, part in parts]), output)
-
-        return {layer: partial(edited, self.layouts[layer]) for layer in task.layers}
-
-    def _beside(self, probes: Probes, group: Sequence[int]) -> tuple[Tensor, ...]:
-        if not self.frame.beside:
-            return ()
-        each = [probes.beside(n) if probes.beside else self.frame.beside for n in group]
-        return tuple(torch.cat(parts) for parts in zip(*each, strict=True))
-
-    def _seen(self, images: Tensor, sight: Sight, task: Task, wants: Wants, rows: slice) -> Seen:
-        """What one task may see of some images of a pass that may have been shared."""
-        layers = {
-            watch.layer: Watched(
-                activation=self._on_grid(watch, sight.activations, rows),
-                gradient=self._on_grid(watch, sight.gradients, rows) if wants.gradient else None,
-            )
-            for watch in task.watches()
-            if watch in sight.activations and wants.layer
-        }
-        gradient = sight.input_gradient if wants.input_gradient else None
-        reading = None if wants.instrument is None else sight.readings[wants.instrument]
-        return Seen(
-            images=images[rows],
-            scores=sight.scores[rows],
-            input_gradient=None if gradient is None else gradient[rows],
-            layers=layers,
-            reading=None if reading is None else reading.rows(rows),
-        )
-
-    def _on_grid(self, watch: Watch, seen: Mapping[Watch, Tensor], rows: slice) -> Tensor:
-        return self.layouts[watch.layer].to_grid(seen[watch][rows])
-
-    def _asked(self, task: Task) -> tuple[FixedTarget, Tensor]:
-        """What a task explains, and its scores: fixed by the pass over the images themselves."""
-        mode = task.explainer.weighs_by
-        return self.fixed[mode], self.scores[mode].detach()
-
-    def _warn_of_reuse(self, sight: Sight) -> None:
-        for layer, calls in sight.calls.items():
-            if calls > 1:
-                warnings.warn(
-                    f"layer {layer!r} ran {calls} times in one pass; its last run is explained",
-                    FovealWarning,
-                    stacklevel=2,
-                )
-
-
-class _Counter:
-    def __init__(self, progress: Progress | None, planned: int) -> None:
-        self.progress = progress
-        self.planned = planned
-        self.done = 0
-
-    def advance(self) -> None:
-        self.done += 1
-        if self.progress is not None:
-            self.progress(self.done, self.planned)
-
-
-def _read_as(target: object, mode: ScoreMode) -> list[TargetLike] | TargetLike:
-    """The same target or targets, classes read as logit, probability or log-odds."""
-    each = as_sequence(target)
-    if each is not None:
-        return [with_score(one, mode) for one in each]
-    return with_score(target.item() if isinstance(target, Tensor) else target, mode)  # type: ignore[arg-type]
-
-
-def _agreement(rehearsal: Rehearsal) -> dict[str, Tensor]:
-    """How far half precision ranks the probes as full precision does, where both were sent."""
-    found = rehearsal.rank_correlation()
-    return {} if found is None else {"bf16_rank_correlation": found}
-
-
-def _where_watched(task: Task, sight: Sight) -> dict[str, object]:
-    """Which layers were watched after their activation function, where any was."""
-    after = [w.layer for w in task.watches() if w in sight.after_activation]
-    return {"after_activation": tuple(after)} if after else {}
-
-
-def _layout(layer: str, part: nn.Module, output: Tensor, images: Tensor) -> Layout:
-    layout = layout_of(part, output, images)
-    if layout is None:
-        raise ModelError(
-            f"layer {layer!r} gives {tuple(output.shape)}, which has no rows and columns to make a "
-            f"map of for images of {tuple(images.shape)}; choose a layer before pooling or "
-            "flattening, with a grid or a row of tokens"
-        )
-    return layout
-
-
-def _checked(maps: Tensor, reasons: Sequence[str | None]) -> tuple[Tensor, tuple[str | None, ...]]:
-    """Maps without a single NaN, and per sample the reason where the map says nothing."""
-    flat = maps.flatten(1)
-    finite = flat.isfinite().all(dim=1)
-    zero = ~flat.any(dim=1)
-    constant = (flat == flat[:, :1]).all(dim=1) & (flat.shape[1] > 1)
-    codes = [
-        reason or (not f and "nan_map") or (z and "zero_map") or (c and "constant_map") or None
-        for reason, f, z, c in zip(
-            reasons, finite.tolist(), zero.tolist(), constant.tolist(), strict=True
-        )
-    ]
-    usable = finite.reshape(-1, *[1] * (maps.ndim - 1))
-    return torch.where(usable, maps, 0), tuple(codes)
-
-
-def _undefined_as_nan(scores: Tensor, reasons: Sequence[str | None]) -> Tensor:
-    """A table of scores, in which a sample without the explained number has none."""
-    missing = torch.tensor([reason is not None for reason in reasons], device=scores.device)
-    return scores.masked_fill(missing, torch.nan)
-
-
-def _joined(chunks: Sequence[Outcome], task: Task) -> Outcome:
-    parts = {name: _joined_part([c.parts[name] for c in chunks]) for name in chunks[0].parts}
-    maps = [chunk.maps for chunk in chunks if chunk.maps is not None]
-    cost = {key: sum(chunk.cost[key] for chunk in chunks) for key in chunks[0].cost}
-    return Outcome(
-        maps=torch.cat(maps) if maps else None,
-        scores=torch.cat([chunk.scores for chunk in chunks]),
-        labels=tuple(x for chunk in chunks for x in chunk.labels),
-        indices=tuple(x for chunk in chunks for x in chunk.indices),
-        modes=tuple(x for chunk in chunks for x in chunk.modes),
-        reasons=tuple(x for chunk in chunks for x in chunk.reasons),
-        parts=task.explainer.conclude(parts),
-        notes=tuple(dict.fromkeys(note for chunk in chunks for note in chunk.notes)),
-        cost=cost,
-    )
-
-
-def _joined_part(parts: Sequence[object]) -> object:
-    tensors = [part for part in parts if isinstance(part, Tensor)]
-    return torch.cat(tensors) if len(tensors) == len(parts) else parts[0]
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from foveal.core import FovealWarning
 from foveal.explainers.base import AbstractExplainer
-from foveal.explainers.engine import Request, Task
 from foveal.explainers.registry import explainer_named
+from foveal.explainers.request import Request, Task
 from foveal.explainers.watching import Network
 from foveal.models import layers as model_layers
 from foveal.models.targets import TargetLike, as_sequence

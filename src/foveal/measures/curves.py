@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from foveal.core import Score
-from foveal.explainers.engine import MAX_BATCH
+from foveal.explainers.request import MAX_BATCH
 from foveal.measures.base import Array, Ground, MeasureCard, ground, ranked, tie_fraction
 from foveal.measures.perturbation import (
     Baseline,

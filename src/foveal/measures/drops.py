@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from foveal.core import Score
-from foveal.explainers.engine import MAX_BATCH
+from foveal.explainers.request import MAX_BATCH
 from foveal.measures.base import Array, MeasureCard, diameter, ground, top
 from foveal.measures.perturbation import Baseline, Scale, ScoreOf, Subject, make_subject
 

@@ -9,16 +9,9 @@ from torch import Tensor
 
 from foveal.core import Attribution, Image, ImageError, Prediction, Region, Target
 from foveal.explainers import AbstractExplainer, Frame
-from foveal.explainers.engine import (
-    MAX_BATCH,
-    Outcome,
-    Progress,
-    Request,
-    Task,
-    batch_bound,
-    explain_batch,
-)
+from foveal.explainers.engine import batch_bound, explain_batch
 from foveal.explainers.plan import Layers, plan_tasks
+from foveal.explainers.request import MAX_BATCH, Outcome, Progress, Request, Task
 from foveal.explainers.watching import Network
 from foveal.images import CarriedRegion, carry_region
 from foveal.models import Model

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from foveal.core import Image, ImageError, ModelError, PlanError, Region, StoreError
-from foveal.explainers.engine import MAX_BATCH
+from foveal.explainers.request import MAX_BATCH
 from foveal.images import carry_region, find_regions, read_regions, revive
 from foveal.models import Model
 from foveal.run.casework import shrinking
