@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from foveal.models.heads import Head
 
 Task = Literal["multiclass", "binary", "multilabel", "ordinal", "regression", "segmentation"]
-Loader = Literal["torch", "timm", "torchvision", "monai", "python", "memory"]
+Loader = Literal["torch", "timm", "torchvision", "monai", "keras", "onnx", "python", "memory"]
 
 _HEADS: dict[str, Head] = {
     "multiclass": "softmax",
@@ -18,7 +18,7 @@ _HEADS: dict[str, Head] = {
     "regression": "identity",
     "segmentation": "softmax",
 }
-_NEEDS_WEIGHTS = ("timm", "torchvision", "monai", "torch")
+_NEEDS_WEIGHTS = ("timm", "torchvision", "monai", "torch", "keras", "onnx")
 _NEEDS_ARCHITECTURE = ("timm", "torchvision", "monai")
 
 

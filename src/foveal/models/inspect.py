@@ -46,7 +46,7 @@ def describe(model: Model) -> Description:
     rows = tuple(
         LayerRow(
             name=run.name,
-            kind=type(run.module).__name__,
+            kind=getattr(run.module, "kind", type(run.module).__name__),
             shape=tuple(run.output.shape[1:]),
             parameters=sum(p.numel() for p in run.module.parameters()),
             output_bytes=run.output.nbytes,

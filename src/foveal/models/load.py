@@ -13,8 +13,10 @@ from foveal.core import FovealWarning, Image, ImageError, ModelError
 from foveal.images import read
 from foveal.models.borrow import borrowed
 from foveal.models.card import Card, beside
+from foveal.models.keras import build_keras, copied, is_keras, network_of
 from foveal.models.layers import recorded
 from foveal.models.model import Model
+from foveal.models.onnx import BlackBox, build_onnx
 from foveal.models.toml import checked, read_toml
 from foveal.models.torch import build
 from foveal.models.weights import fingerprint
@@ -35,12 +37,15 @@ def load(
         card: The card's file, or its contents as a mapping (then paths are relative to the
             working folder).
         module: A network in memory that the card describes; its loader and weights are not used.
-        trust: Allow loaders that run code which comes with the model (`python`, `torch`).
+            A Keras model is copied.
+        trust: Allow loaders that run code which comes with the model (`python`, `torch`, `keras`
+            for Lambda layers).
         device: Where a loaded model is put; a network in memory stays where it is.
         run_check: Run the card's check; without it nothing shows that the model is fed right.
 
     Warns:
-        FovealWarning: The card has no `[check]`, so nothing shows that the model is fed right.
+        FovealWarning: The card has no `[check]`, so nothing shows that the model is fed right; an
+            ONNX file that is run as a black box.
 
     Raises:
         ModelError: A card, a loader, weights or a check that is not right.
@@ -48,8 +53,10 @@ def load(
     table, path = read_card(card, in_memory=module is not None)
     notes: tuple[str, ...] = ()
     if module is None:
-        module, notes = build(table, path, trust=trust)
+        module, notes = _built(table, path, trust=trust)
         module = _placed(module, device)
+    elif is_keras(module):
+        module, notes = network_of(copied(module), table)
     mark = fingerprint(module, table.model_dump_json(exclude={"check", "weights"}))
     model = Model(card=table, module=module, fingerprint=mark, notes=notes)
     with borrowed(module):
@@ -80,6 +87,8 @@ def tried(model: Model) -> Model:
     card = model.card
     images = torch.full((1, card.input.channels, *card.input.size), 0.5, device=model.device)
     batch = _only_batch(model, images)
+    if isinstance(model.module, BlackBox):
+        return replace(model, batch=batch)
     images = images.expand(batch or 1, -1, -1, -1).clone().requires_grad_()
     gives = {"scores"}
     with torch.enable_grad(), recorded(model.module) as runs:
@@ -143,6 +152,15 @@ def _try_preparation(model: Model) -> None:
         model.prepare(Image(pixels=np.stack([pixels] * 3)))
     except (ValueError, TypeError) as problem:
         raise ModelError(f"prepare under [input] of {model.card.name}: {problem}") from problem
+
+
+def _built(card: Card, path: Path, *, trust: bool) -> tuple[nn.Module, tuple[str, ...]]:
+    if card.loader == "keras":
+        return build_keras(card, path, trust=trust)
+    if card.loader == "onnx":
+        return build_onnx(card, path)
+    module, notes = build(card, path, trust=trust)
+    return network_of(module, card) if is_keras(module) else (module, notes)
 
 
 def _placed(module: nn.Module, device: str | torch.device | None) -> nn.Module:

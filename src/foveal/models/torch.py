@@ -41,19 +41,19 @@ def build(card: Card, path: Path, *, trust: bool) -> tuple[nn.Module, tuple[str,
 
 
 def _timm(card: Card, path: Path) -> nn.Module:
-    timm = _package("timm", "timm")
+    timm = package("timm", "timm")
     arguments = {"num_classes": card.outputs, "in_chans": card.input.channels, **card.arguments}
     return _created(card, lambda: timm.create_model(card.architecture, **arguments))
 
 
 def _torchvision(card: Card, path: Path) -> nn.Module:
-    torchvision = _package("torchvision", "torchvision")
+    torchvision = package("torchvision", "torchvision")
     arguments = {"weights": None, "num_classes": card.outputs, **card.arguments}
     return _created(card, lambda: torchvision.models.get_model(card.architecture, **arguments))
 
 
 def _monai(card: Card, path: Path) -> nn.Module:
-    nets = _package("monai.networks.nets", "monai")
+    nets = package("monai.networks.nets", "monai")
     if not hasattr(nets, card.architecture or ""):
         raise ModelError(f"MONAI has no network {card.architecture!r} in monai.networks.nets")
     return _created(card, lambda: getattr(nets, card.architecture or "")(**card.arguments))
@@ -132,7 +132,12 @@ def _is_program(path: Path) -> bool:
     return any("serialized_exported_program" in n or n.endswith("models/model.json") for n in names)
 
 
-def _package(name: str, extra: str) -> ModuleType:
+def package(name: str, extra: str) -> ModuleType:
+    """A package that comes with an extra.
+
+    Raises:
+        ModelError: It is not installed, or imports a torchvision that was built for another torch.
+    """
     try:
         return import_module(name)
     except ImportError as problem:
