@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 _GPL = re.compile(r"\bA?GPL|GNU (Affero )?General", re.IGNORECASE)
 _LGPL = re.compile(r"\bLGPL|GNU (Lesser|Library)", re.IGNORECASE)
-_EXTRAS = ("timm", "torchvision", "monai")
+_EXTRAS = ("timm", "torchvision", "monai", "keras", "onnx")
 
 
 def main() -> None:
@@ -51,14 +51,21 @@ def closure(name: str, extra: str) -> set[str]:
 
 
 def licence(name: str) -> str:
-    """From the package's metadata: its expression, its classifiers or its licence field."""
+    """From the package's metadata: its expression, classifiers, field or the head of its file."""
     metadata = distribution(name).metadata
     if metadata.get("License-Expression"):
         return str(metadata["License-Expression"])
     classifiers = metadata.get_all("Classifier") or []
     named = [c.split(" :: ")[-1] for c in classifiers if c.startswith("License :: OSI Approved ::")]
     text = (metadata.get("License") or "").strip()
-    return "; ".join(named) or text.split("\n")[0] or "unknown"
+    return "; ".join(named) or text.split("\n")[0] or _head(name) or "unknown"
+
+
+def _head(name: str) -> str:
+    """The line of the package's licence file that names the licence."""
+    found = [f for f in distribution(name).files or () if f.name in ("LICENSE", "LICENSE.txt")]
+    lines = found[0].read_text().split("\n") if found else []
+    return next((line.strip() for line in lines if "license" in line.lower()), "")
 
 
 if __name__ == "__main__":
