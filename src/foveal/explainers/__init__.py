@@ -1,5 +1,6 @@
 """Attribution methods, each as its paper defines it, and the engine that runs them."""
 
+from foveal.explainers.ablation import AblationCAM
 from foveal.explainers.base import (
     AbstractExplainer,
     Draw,
@@ -12,15 +13,19 @@ from foveal.explainers.base import (
     Watched,
 )
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from foveal.explainers.classic import CAM
 from foveal.explainers.eigen import EigenCAM, EigenGradCAM
 from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
 from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import RISE, Occlusion
 from foveal.explainers.registry import Method, methods
 from foveal.explainers.scorecam import ScoreCAM
+from foveal.explainers.smooth import SmoothGradCAMPlusPlus
 
 __all__ = [
+    "CAM",
     "RISE",
+    "AblationCAM",
     "AbstractExplainer",
     "Draw",
     "EigenCAM",
@@ -41,6 +46,7 @@ __all__ = [
     "ScoreCAM",
     "Seen",
     "SmoothGrad",
+    "SmoothGradCAMPlusPlus",
     "SquareGrad",
     "VarGrad",
     "Wants",

@@ -3,23 +3,29 @@
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
+from foveal.explainers.ablation import AblationCAM
 from foveal.explainers.base import AbstractExplainer, Need
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from foveal.explainers.classic import CAM
 from foveal.explainers.eigen import EigenCAM, EigenGradCAM
 from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
 from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import RISE, Occlusion
 from foveal.explainers.scorecam import ScoreCAM
+from foveal.explainers.smooth import SmoothGradCAMPlusPlus
 
 _BUILT: tuple[type[AbstractExplainer], ...] = (
+    CAM,
     GradCAM,
     GradCAMPlusPlus,
+    SmoothGradCAMPlusPlus,
     XGradCAM,
     HiResCAM,
     LayerCAM,
     EigenCAM,
     EigenGradCAM,
     ScoreCAM,
+    AblationCAM,
     Saliency,
     InputXGradient,
     SmoothGrad,

@@ -28,14 +28,17 @@ SEGMENTATION = "segmentation"
 ALL_LESIONS = "all lesions"
 """What a run calls the region that joins the lesions of an image."""
 _METHODS = {
+    "cam": "CAM",
     "gradcam": "Grad-CAM",
     "gradcam++": "Grad-CAM++",
+    "smoothgradcam++": "Smooth Grad-CAM++",
     "xgradcam": "XGrad-CAM",
     "hirescam": "HiResCAM",
     "layercam": "LayerCAM",
     "eigencam": "Eigen-CAM",
     "eigengradcam": "EigenGrad-CAM",
     "scorecam": "Score-CAM",
+    "ablationcam": "Ablation-CAM",
     "saliency": "Saliency",
     "inputxgradient": "Input × gradient",
     "smoothgrad": "SmoothGrad",
