@@ -46,6 +46,12 @@ def test_the_mean_of_probabilities_is_exactly_that_of_the_members(head):
     assert odds == pytest.approx(math.log(p / (1 - p)), rel=1e-5)
 
 
+def test_under_a_softmax_the_logits_are_logarithms_of_the_mean():
+    ensemble = Ensemble([Says(output) for output in MEMBERS], mean="probabilities")
+    expected = sum(output.softmax(dim=1) for output in MEMBERS) / 2
+    torch.testing.assert_close(ensemble(BATCH), expected.log())
+
+
 def test_sure_members_stay_finite():
     sure = [Says(torch.tensor([[200.0]])), Says(torch.tensor([[300.0]]))]
     ensemble = Ensemble(sure, mean="probabilities", head="sigmoid")

@@ -68,6 +68,11 @@ def test_its_score_is_the_largest_overlap_times_score_of_its_class(later, expect
     assert score(1, CLEAN, later) == pytest.approx(expected)
 
 
+def test_a_box_without_area_overlaps_nothing_not_even_itself():
+    dot = found(([5.0, 5.0, 5.0, 5.0], 1, 0.9))
+    assert score(1, dot, dot) == 0
+
+
 def test_the_overlap_is_torchvisions():
     from torchvision.ops import box_iou
 

@@ -14,9 +14,10 @@ from foveal.models.heads import Head
 class Ensemble(nn.Module):
     """The mean of several networks, as one network that every explainer takes.
 
-    `mean="outputs"` gives the mean of the logits (or values). `mean="probabilities"` gives the
-    logits of the mean probability, since targets are read from logits: their softmax (or sigmoid,
-    of each class or grade) is exactly the mean of the members'.
+    `mean="outputs"` gives the mean of the logits (or values). `mean="probabilities"` gives logits
+    of the mean probability, since targets are read from logits: under a softmax its logarithm,
+    under sigmoids (of each class or grade) its log-odds, so that the probabilities of the ensemble
+    are exactly the mean of the members'.
 
     Every member's layers are there under `members.0`, `members.1` and so on. A method that watches
     a layer sees that member's part of the score alone: name one layer for each member.
