@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _SOME_FAILED = 3
 
 trust = click.option(
-    "--trust", is_flag=True, help="Run code that comes with a model (loaders python and torch)."
+    "--trust",
+    is_flag=True,
+    help="Run code that comes with a model (loaders python and torch; Lambda layers of Keras).",
 )
 LEVEL = click.Choice(["quick", "standard", "full"])
 level = click.option(
