@@ -1,5 +1,7 @@
 """Small networks whose explanations are known or can be worked out."""
 
+from math import prod
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -84,6 +86,54 @@ class Segmenting(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.final(self.decoder(self.bottom(self.encoder(images).relu()).relu()).relu())
+
+
+class Transformer(nn.Module):
+    """Patches, a class token, two blocks of fused attention, and a head on the class token."""
+
+    def __init__(
+        self, *, channels: int = 3, sides: tuple[int, ...] = (24, 24), patch: int = 8,
+        positions: bool = True, pool: str = "token",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        torch.manual_seed(4)
+        self.count = Counting()
+        convolution = nn.Conv2d if len(sides) == 2 else nn.Conv3d
+        self.patches = convolution(channels, 12, patch, stride=patch)
+        self.token = nn.Parameter(torch.randn(1, 1, 12))
+        tokens = 1 + prod(side // patch for side in sides)
+        self.positions = nn.Parameter(torch.randn(1, tokens, 12) * positions)
+        self.blocks = nn.ModuleList(TransformerBlock(12, heads=3) for _ in range(2))
+        self.top = nn.LayerNorm(12)
+        self.head = nn.Linear(12, 4)
+        self.pool = pool
+
+    def forward(self, images: Tensor) -> Tensor:
+        patches = self.patches(self.count(images)).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.token.expand(len(images), -1, -1), patches], 1) + self.positions
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.top(tokens)
+        return self.head(tokens[:, 0] if self.pool == "token" else tokens[:, 1:].mean(dim=1))
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+        nn.init.normal_(self.qkv.weight, std=0.5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        split = self.qkv(self.before(tokens)).unflatten(2, (3, self.heads, -1))
+        query, key, value = split.permute(2, 0, 3, 1, 4)
+        tokens = tokens + self.mix(self.attend(query, key, value).transpose(1, 2).flatten(2))
+        return tokens + self.mlp(self.between(tokens))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(query, key, value)
 
 
 def images(count: int = 3, side: int = 24, channels: int = 3, seed: int = 5) -> Tensor:
