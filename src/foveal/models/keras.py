@@ -174,8 +174,10 @@ def _take_off_activation(model: Any, card: Card) -> tuple[str, ...]:
             layer.activation = sys.modules["keras"].activations.linear
         else:  # a layer or an operation that is nothing but the activation
             layer.call = lambda inputs, *_, **__: inputs
-        notes.append(f"the {found} of the last layer {layer.name!r} was taken off: its input is "
-                     "explained, the logit")  # fmt: skip
+        notes.append(
+            f"the {found} of the last layer {layer.name!r} was taken off: its input is explained, "
+            "the logit"
+        )
     return tuple(notes)
 
 
