@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from nets import Convolutional, Volumetric, Weighted, images
+from nets import Convolutional, Transformer, Volumetric, Weighted, images
 from torch import Tensor, nn
 
 from foveal.core import FovealWarning, ModelError
@@ -21,12 +21,21 @@ def quick(name: str) -> object:
     return RISE(masks=24, cells=3) if name == "rise" else name
 
 
-QUICK = [quick(name) for name in NAMES]
+ATTENTION = ["attention", "rollout", "chefer"]
+FAMILIES = [
+    pytest.param(Convolutional, [n for n in NAMES if n not in ATTENTION], id="convolutional"),
+    pytest.param(Transformer, [*ATTENTION, "saliency"], id="transformer"),
+]
 
 
-def exact(count: int) -> tuple[Convolutional, Tensor]:
+def exact(count: int, net: type[nn.Module] = Convolutional) -> tuple[nn.Module, Tensor]:
     """A network and images in float64: float32 sums differ with the batch size by themselves."""
-    return Convolutional().double(), images(count).double()
+    return net().double(), images(count).double()
+
+
+def net_for(name: str) -> type[nn.Module]:
+    """A kind of network that the method works for."""
+    return Transformer if name in ATTENTION else Convolutional
 
 
 def close(one: Tensor, other: Tensor) -> None:
@@ -36,7 +45,7 @@ def close(one: Tensor, other: Tensor) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_gives_the_maps_of_its_images_one_by_one(name):
-    model, batch = exact(3)
+    model, batch = exact(3, net_for(name))
     together = attribute(model, batch, quick(name), target=[0, 2, 1], layers="top")[name]
     for row, target in enumerate([0, 2, 1]):
         alone = attribute(model, batch[row : row + 1], quick(name), target=target, layers="top")[
@@ -46,13 +55,15 @@ def test_a_batch_gives_the_maps_of_its_images_one_by_one(name):
 
 
 @pytest.mark.parametrize("bound", [1, 2, 16])
-def test_the_bound_on_a_pass_changes_no_map_and_is_kept(bound):
-    model, batch = exact(3)
-    free = attribute(model, batch, QUICK, target=1, layers="top")
+@pytest.mark.parametrize(("net", "names"), FAMILIES)
+def test_the_bound_on_a_pass_changes_no_map_and_is_kept(net, names, bound):
+    model, batch = exact(3, net)
+    asked = [quick(name) for name in names]
+    free = attribute(model, batch, asked, target=1, layers="top")
     model.count.forwards.clear()
-    bounded = attribute(model, batch, QUICK, target=1, layers="top", max_batch=bound)
+    bounded = attribute(model, batch, asked, target=1, layers="top", max_batch=bound)
     assert max(model.count.forwards) <= max(bound, 1)
-    for name in NAMES:
+    for name in names:
         close(bounded[name], free[name])
 
 
@@ -95,7 +106,7 @@ def test_the_order_of_methods_and_layers_changes_nothing():
         assert torch.equal(one[key], other[key])
 
 
-class Stochastic(Convolutional):
+class Chance(nn.Module):
     """Draws by chance and counts in a buffer even in eval mode; fails when told to."""
 
     def __init__(self) -> None:
@@ -105,10 +116,15 @@ class Stochastic(Convolutional):
 
     def forward(self, batch: Tensor) -> Tensor:
         self.calls += 1
-        noisy = batch + 1e-3 * torch.randn(batch.shape[1:])
         if self.failing:
             raise KeyError("broken on purpose")
-        return super().forward(noisy)
+        return batch + 1e-3 * torch.randn(batch.shape[1:])
+
+
+def stochastic(net: type[nn.Module] = Convolutional) -> nn.Module:
+    model = net()
+    model.count = nn.Sequential(Chance(), model.count)
+    return model
 
 
 def _state(model: nn.Module) -> dict[str, object]:
@@ -130,24 +146,25 @@ def _assert_same(one: dict[str, object], other: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("failing", [False, True], ids=["done", "failed"])
-def test_the_model_comes_back_as_it_was(failing):
-    model = Stochastic().train()
-    model.norm.eval()
-    model.stem.weight.requires_grad_(False)
-    model.failing = failing
+@pytest.mark.parametrize(("net", "names"), FAMILIES)
+def test_the_model_comes_back_as_it_was(net, names, failing):
+    model, asked = stochastic(net).train(), [quick(name) for name in names]
+    model.top.eval()
+    model.head.weight.requires_grad_(False)
+    model.count[0].failing = failing
     before = _state(model)
     if failing:
         with pytest.raises(KeyError, match="on purpose"):
-            attribute(model, images(2), QUICK, target=0, layers="top")
+            attribute(model, images(2), asked, target=0, layers="top")
     else:
-        attribute(model, images(2), QUICK, target=0, layers="top")
+        attribute(model, images(2), asked, target=0, layers="top")
     _assert_same(_state(model), before)
     assert model.training
-    assert not model.norm.training
+    assert not model.top.training
 
 
 def test_a_model_that_draws_by_chance_gives_the_same_maps_twice():
-    model = Stochastic()
+    model = stochastic()
     once, twice = (attribute(model, images(2), "saliency", target=0) for _ in range(2))
     assert torch.equal(once["saliency"], twice["saliency"])
 
@@ -200,7 +217,10 @@ def test_a_flipped_image_gives_the_flipped_map_of_a_flip_equivariant_model(name)
         def forward(self, batch: Tensor) -> Tensor:
             return self.head(self.layer(batch).mean(dim=(2, 3)))
 
-    model, batch = Pointwise().double(), images(1).double()
+    model, batch = Pointwise().double(), images(1, 4).double()
+    if name in ATTENTION:
+        model = Transformer(sides=(4, 4), patch=1, positions=False).double()
+        model.layer = model.top
     plain = attribute(model, batch, name, target=0, layers="layer")[name]
     flipped = attribute(model, batch.flip(-1), name, target=0, layers="layer")[name]
     close(flipped.flip(-1), plain)
@@ -220,10 +240,13 @@ def test_the_order_of_channels_does_not_matter(name):
 def test_volumes_work_like_images(name):
     volumes = torch.rand(2, 1, 4, 6, 8)
     explainer = Occlusion(window=(2, 3, 4)) if name == "occlusion" else quick(name)
-    maps = attribute(Volumetric(), volumes, explainer, target=1, layers="features")
-    native = (2, 1, 4, 6, 8) if maps[name].ndim == 5 else (2, 4, 6, 8)
-    assert tuple(maps[name].shape) == native
-    sized = attribute(Volumetric(), volumes, explainer, target=1, layers="features", size="input")
+    model, native = Volumetric(), (2, 4, 6, 8)
+    if name in ATTENTION:
+        model, native = Transformer(channels=1, sides=(4, 6, 8), patch=2), (2, 2, 3, 4)
+        model.features = model.top
+    maps = attribute(model, volumes, explainer, target=1, layers="features")
+    assert tuple(maps[name].shape) == ((2, 1, 4, 6, 8) if maps[name].ndim == 5 else native)
+    sized = attribute(model, volumes, explainer, target=1, layers="features", size="input")
     assert tuple(sized[name].shape) == (2, 4, 6, 8)
 
 

@@ -1,6 +1,7 @@
 """Attribution methods, each as its paper defines it, and the engine that runs them."""
 
 from foveal.explainers.ablation import AblationCAM
+from foveal.explainers.attention import Attention, AttentionRollout, Chefer
 from foveal.explainers.base import (
     AbstractExplainer,
     Draw,
@@ -27,6 +28,9 @@ __all__ = [
     "RISE",
     "AblationCAM",
     "AbstractExplainer",
+    "Attention",
+    "AttentionRollout",
+    "Chefer",
     "Draw",
     "EigenCAM",
     "EigenGradCAM",

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
 from foveal.explainers.ablation import AblationCAM
+from foveal.explainers.attention import Attention, AttentionRollout, Chefer
 from foveal.explainers.base import AbstractExplainer, Need
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from foveal.explainers.classic import CAM
@@ -34,6 +35,9 @@ _BUILT: tuple[type[AbstractExplainer], ...] = (
     IntegratedGradients,
     Occlusion,
     RISE,
+    Attention,
+    AttentionRollout,
+    Chefer,
 )
 
 

@@ -47,6 +47,9 @@ _METHODS = {
     "integratedgradients": "Integrated gradients",
     "occlusion": "Occlusion",
     "rise": "RISE",
+    "attention": "Attention",
+    "rollout": "Attention rollout",
+    "chefer": "Chefer relevance",
 }
 _ACRONYMS = {"iou": "IoU", "auc": "AUC", "roi": "ROI", "fov": "field of view"}
 _MINUS, _THIN = "−", "\u202f"
