@@ -7,18 +7,29 @@ from torch import Tensor, nn
 
 from foveal.core import FovealWarning, ModelError
 from foveal.doors import attribute
-from foveal.explainers import RISE, Occlusion, SmoothGrad, methods
+from foveal.explainers import RISE, ExpectedGradients, Occlusion, SmoothGrad, methods
 from foveal.explainers.rehearsal import Rehearsal
 
 NAMES = [method.name for method in methods()]
 CAMS = ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam"]
-SHARED = [*CAMS, "saliency", "inputxgradient"]
+SHARED = [*CAMS, "saliency", "inputxgradient", "fullgrad"]
 NOISY = ["smoothgrad", "squaregrad", "vargrad", "rise"]
+GREYS = torch.tensor([0.1, 0.5, 0.8]).reshape(3, 1, 1, 1)
+"""References that are alike at all places, and fit images of any size."""
+FEW: dict[str, object] = {
+    "rise": RISE(masks=24, cells=3),
+    "expectedgradients": ExpectedGradients(reference=GREYS, samples=12),
+}
+THICK: dict[str, object] = {
+    "occlusion": Occlusion(window=(2, 3, 4)),
+    "expectedgradients": ExpectedGradients(reference=GREYS.unsqueeze(-1), samples=12),
+}
+"""The same for volumes."""
 
 
 def quick(name: str) -> object:
     """The method with few masks, for laws that hold with any number of them."""
-    return RISE(masks=24, cells=3) if name == "rise" else name
+    return FEW.get(name, name)
 
 
 ATTENTION = ["attention", "rollout", "chefer"]
@@ -76,7 +87,8 @@ def test_methods_that_look_at_the_images_share_one_forward_and_one_backward():
         for layer in ["body.1", "top"]:
             alone = attribute(model, batch, name, target=1, layers=layer)
             close(together[f"{name}@{layer}"], alone[name])
-    close(together["saliency"], attribute(model, batch, "saliency", target=1)["saliency"])
+    for name in ("saliency", "fullgrad"):
+        close(together[name], attribute(model, batch, name, target=1)[name])
 
 
 def test_the_trunk_below_the_earliest_watched_layer_runs_without_gradients():
@@ -193,15 +205,17 @@ def test_the_callers_gradient_mode_does_not_matter(mode):
 
 LINEAR = [
     *("gradcam", "hirescam", "xgradcam", "layercam", "eigengradcam"),
-    *("saliency", "inputxgradient", "smoothgrad", "occlusion"),
+    *("saliency", "inputxgradient", "smoothgrad", "occlusion", "cam", "fullgrad"),
+    "expectedgradients",
 ]
 
 
 @pytest.mark.parametrize("name", [*LINEAR, "integratedgradients"])
 def test_twice_the_score_gives_twice_the_map(name):
     model, batch = Convolutional(), images(2)
-    once = attribute(model, batch, name, target=lambda output: output[:, 1], layers="top")[name]
-    twice = attribute(model, batch, name, target=lambda output: 2 * output[:, 1], layers="top")
+    asked = quick(name)
+    once = attribute(model, batch, asked, target=lambda output: output[:, 1], layers="top")[name]
+    twice = attribute(model, batch, asked, target=lambda output: 2 * output[:, 1], layers="top")
     close(twice[name], 2 * once)
 
 
@@ -221,12 +235,12 @@ def test_a_flipped_image_gives_the_flipped_map_of_a_flip_equivariant_model(name)
     if name in ATTENTION:
         model = Transformer(sides=(4, 4), patch=1, positions=False).double()
         model.layer = model.top
-    plain = attribute(model, batch, name, target=0, layers="layer")[name]
-    flipped = attribute(model, batch.flip(-1), name, target=0, layers="layer")[name]
+    plain = attribute(model, batch, quick(name), target=0, layers="layer")[name]
+    flipped = attribute(model, batch.flip(-1), quick(name), target=0, layers="layer")[name]
     close(flipped.flip(-1), plain)
 
 
-@pytest.mark.parametrize("name", CAMS)
+@pytest.mark.parametrize("name", [*CAMS, "smoothgradcam++", "ablationcam"])
 def test_the_order_of_channels_does_not_matter(name):
     activations = torch.rand(1, 4, 3, 3)
     gradient = torch.randn(4, 3, 3)
@@ -239,7 +253,7 @@ def test_the_order_of_channels_does_not_matter(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_volumes_work_like_images(name):
     volumes = torch.rand(2, 1, 4, 6, 8)
-    explainer = Occlusion(window=(2, 3, 4)) if name == "occlusion" else quick(name)
+    explainer = THICK.get(name, quick(name))
     model, native = Volumetric(), (2, 4, 6, 8)
     if name in ATTENTION:
         model, native = Transformer(channels=1, sides=(4, 6, 8), patch=2), (2, 2, 3, 4)

@@ -16,6 +16,8 @@ from foveal.explainers.base import (
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from foveal.explainers.classic import CAM
 from foveal.explainers.eigen import EigenCAM, EigenGradCAM
+from foveal.explainers.expected import ExpectedGradients
+from foveal.explainers.fullgrad import FullGrad
 from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
 from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import RISE, Occlusion
@@ -34,8 +36,10 @@ __all__ = [
     "Draw",
     "EigenCAM",
     "EigenGradCAM",
+    "ExpectedGradients",
     "Fold",
     "Frame",
+    "FullGrad",
     "GradCAM",
     "GradCAMPlusPlus",
     "HiResCAM",

@@ -1,6 +1,6 @@
 """Which methods are built."""
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 
 from foveal.explainers.ablation import AblationCAM
@@ -9,6 +9,8 @@ from foveal.explainers.base import AbstractExplainer, Need
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from foveal.explainers.classic import CAM
 from foveal.explainers.eigen import EigenCAM, EigenGradCAM
+from foveal.explainers.expected import ExpectedGradients
+from foveal.explainers.fullgrad import FullGrad
 from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
 from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import RISE, Occlusion
@@ -27,12 +29,14 @@ _BUILT: tuple[type[AbstractExplainer], ...] = (
     EigenGradCAM,
     ScoreCAM,
     AblationCAM,
+    FullGrad,
     Saliency,
     InputXGradient,
     SmoothGrad,
     SquareGrad,
     VarGrad,
     IntegratedGradients,
+    ExpectedGradients,
     Occlusion,
     RISE,
     Attention,
@@ -77,17 +81,25 @@ def explainer_named(name: str, **settings: object) -> AbstractExplainer:
     """The explainer with this name and these settings.
 
     Raises:
-        ValueError: An unknown name; the nearest are offered. An unknown setting.
+        ValueError: An unknown name; the nearest are offered. An unknown setting, or none where the
+            method needs examples or a reference set.
     """
     built = {cls.name: cls for cls in _BUILT}
     if name not in built:
         near = get_close_matches(name, built, n=3) or list(built)
         raise ValueError(f"there is no method {name!r}; near names: {', '.join(near)}")
     cls = built[name]
-    known = [field.name for field in fields(cls)]  # pyright: ignore[reportArgumentType]
+    settable = fields(cls)  # pyright: ignore[reportArgumentType]
+    known = [field.name for field in settable]
     unknown = [setting for setting in settings if setting not in known]
     if unknown:
         raise ValueError(
             f"{name} has no setting {unknown[0]!r}; it has {', '.join(known) or 'none'}"
         )
+    for field in settable:
+        if field.default is field.default_factory is MISSING and field.name not in settings:
+            raise ValueError(
+                f"{name} needs {field.name}, so a name is not enough; give the object, such as "
+                f"foveal.explainers.{cls.__name__}({field.name}=...)"
+            )
     return cls(**settings)
