@@ -15,6 +15,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "no_score_range": "the score hardly changes between the image and the baseline",
         "prediction_changed": "the predicted class changed under the perturbation",
         "too_few": "too few samples for this number",
+        "no_concept": "the concept cannot be told from random examples",
     }
 )
 """Why a number is missing, by code."""

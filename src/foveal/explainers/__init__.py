@@ -15,24 +15,39 @@ from foveal.explainers.base import (
 )
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from foveal.explainers.classic import CAM
+from foveal.explainers.concept_patches import concept_patches, lesion_patches
+from foveal.explainers.concepts import TCAV, ConceptSet
 from foveal.explainers.eigen import EigenCAM, EigenGradCAM
 from foveal.explainers.expected import ExpectedGradients
 from foveal.explainers.fullgrad import FullGrad
 from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
+from foveal.explainers.guided import (
+    Deconvolution,
+    GuidedBackprop,
+    GuidedGradCAM,
+    GuidedGradCAMPlusPlus,
+)
 from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import RISE, Occlusion
+from foveal.explainers.regions import XRAI
 from foveal.explainers.registry import Method, methods
 from foveal.explainers.scorecam import ScoreCAM
 from foveal.explainers.smooth import SmoothGradCAMPlusPlus
+from foveal.explainers.surrogate import LIME, KernelSHAP
 
 __all__ = [
     "CAM",
+    "LIME",
     "RISE",
+    "TCAV",
+    "XRAI",
     "AblationCAM",
     "AbstractExplainer",
     "Attention",
     "AttentionRollout",
     "Chefer",
+    "ConceptSet",
+    "Deconvolution",
     "Draw",
     "EigenCAM",
     "EigenGradCAM",
@@ -42,9 +57,13 @@ __all__ = [
     "FullGrad",
     "GradCAM",
     "GradCAMPlusPlus",
+    "GuidedBackprop",
+    "GuidedGradCAM",
+    "GuidedGradCAMPlusPlus",
     "HiResCAM",
     "InputXGradient",
     "IntegratedGradients",
+    "KernelSHAP",
     "LayerCAM",
     "Method",
     "MethodCard",
@@ -60,5 +79,7 @@ __all__ = [
     "Wants",
     "Watched",
     "XGradCAM",
+    "concept_patches",
+    "lesion_patches",
     "methods",
 ]

@@ -8,14 +8,23 @@ from foveal.explainers.attention import Attention, AttentionRollout, Chefer
 from foveal.explainers.base import AbstractExplainer, Need
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from foveal.explainers.classic import CAM
+from foveal.explainers.concepts import TCAV
 from foveal.explainers.eigen import EigenCAM, EigenGradCAM
 from foveal.explainers.expected import ExpectedGradients
 from foveal.explainers.fullgrad import FullGrad
 from foveal.explainers.gradients import InputXGradient, IntegratedGradients, Saliency
+from foveal.explainers.guided import (
+    Deconvolution,
+    GuidedBackprop,
+    GuidedGradCAM,
+    GuidedGradCAMPlusPlus,
+)
 from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import RISE, Occlusion
+from foveal.explainers.regions import XRAI
 from foveal.explainers.scorecam import ScoreCAM
 from foveal.explainers.smooth import SmoothGradCAMPlusPlus
+from foveal.explainers.surrogate import LIME, KernelSHAP
 
 _BUILT: tuple[type[AbstractExplainer], ...] = (
     CAM,
@@ -37,11 +46,19 @@ _BUILT: tuple[type[AbstractExplainer], ...] = (
     VarGrad,
     IntegratedGradients,
     ExpectedGradients,
+    GuidedBackprop,
+    Deconvolution,
+    GuidedGradCAM,
+    GuidedGradCAMPlusPlus,
     Occlusion,
     RISE,
+    LIME,
+    KernelSHAP,
+    XRAI,
     Attention,
     AttentionRollout,
     Chefer,
+    TCAV,
 )
 
 

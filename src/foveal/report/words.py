@@ -47,11 +47,19 @@ _METHODS = {
     "vargrad": "VarGrad",
     "integratedgradients": "Integrated gradients",
     "expectedgradients": "Expected gradients",
+    "guidedbackprop": "Guided backpropagation",
+    "deconvolution": "Deconvolution",
+    "guidedgradcam": "Guided Grad-CAM",
+    "guidedgradcam++": "Guided Grad-CAM++",
     "occlusion": "Occlusion",
     "rise": "RISE",
+    "lime": "LIME",
+    "kernelshap": "KernelSHAP",
+    "xrai": "XRAI",
     "attention": "Attention",
     "rollout": "Attention rollout",
     "chefer": "Chefer relevance",
+    "tcav": "TCAV",
 }
 _ACRONYMS = {"iou": "IoU", "auc": "AUC", "roi": "ROI", "fov": "field of view"}
 _MINUS, _THIN = "−", "\u202f"
