@@ -17,6 +17,7 @@ from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Question, look, losses_of
 from foveal.run.one_image import explain as explain_look
 from foveal.run.plan import LEVELS, RANDOM, Level, check_measures
+from foveal.run.together import apart, explain_together
 from foveal.store import Measured
 
 ImageLike = Image | str | PathLike[str]
@@ -41,7 +42,8 @@ def explain(
         model: From `foveal.load_model`.
         image: From `foveal.read`, or the path of a file; or several.
         methods: Names or explainers, one, several, or a mapping from names of your own. Numbers
-            for baselines and fills are in display units: 0 is black, 1 is white.
+            for baselines and fills are in display units: 0 is black, 1 is white. TCAV asks about
+            all images together: its scores are in the result, and there is no map.
         target: A name on the model's card, such as "Severe" or "grade>=2"; what the model
             predicts by default. A class, a `foveal.Target` or a callable work as well.
         layers: For methods that watch a layer; the card's by default, else one is chosen.
@@ -65,8 +67,9 @@ def explain(
         )
     named = "predicted" if target is None else target
     wanted = model.target(named) if isinstance(named, str) else named
+    drawing, joint = apart(named_explainers(methods))
     question = Question(
-        explainers=named_explainers(methods),
+        explainers=drawing,
         layers=layers,
         seed=seed,
         precision=precision,
@@ -82,7 +85,8 @@ def explain(
         Reading(image=one, seen=seen, target=wanted, answers=explain_look(seen, wanted, question))
         for one, seen in looks
     ]
-    result = Result(model, question, readings)
+    together = explain_together([seen for _, seen in looks], wanted, question, joint)
+    result = Result(model, question, readings, together)
     if out is not None:
         result.save(out)
     return result

@@ -14,6 +14,7 @@ from foveal.explainers.grid import at_input_size
 from foveal.explainers.plan import Layers, plan_tasks
 from foveal.explainers.request import Outcome, Request, Task
 from foveal.explainers.watching import Network
+from foveal.run.together import warn_of_several_targets
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,6 +108,8 @@ def explained(
         if outcome.maps is not None:
             values = at_input_size(outcome.maps, images) if size == "input" else outcome.maps
             maps[key] = values.to(device or images.device)
+        else:
+            warn_of_several_targets(key, outcome.indices)
         info[key] = _info(tasks[key], outcome, notes, request, device or images.device)
         for note in outcome.notes:
             warnings.warn(f"{key}: {note}", FovealWarning, stacklevel=3)

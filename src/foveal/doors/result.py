@@ -12,6 +12,7 @@ from foveal.models.targets import TargetLike
 from foveal.run.casework import case_of, view_of
 from foveal.run.identity import Identity
 from foveal.run.one_image import Answer, Look, Question
+from foveal.run.together import Together
 from foveal.store import Case, Explained, Measured
 
 if TYPE_CHECKING:
@@ -58,10 +59,18 @@ class Result:
     names no patient, eye, visit or file unless asked: notebooks are saved with their output.
     """
 
-    def __init__(self, model: Model, question: Question, readings: Sequence[Reading]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        question: Question,
+        readings: Sequence[Reading],
+        together: Sequence[Together] = (),
+    ) -> None:
         self.model = model
         self.question = question
         self.readings = list(readings)
+        self.together = tuple(together)
+        """The scores of methods that ask about all images at once, such as TCAV."""
         self.folder: Path | None = None
         """Where it was saved; measuring saves it again."""
         self.identity: Literal["pseudonym", "keep"] = "pseudonym"
@@ -80,25 +89,35 @@ class Result:
     @property
     def scores(self) -> list[Score]:
         """All scores that were measured; `rows` says what each belongs to."""
-        return [measured.score for _, _, measured in self._measured()]
+        measured = [measured.score for _, _, measured in self._measured()]
+        return measured + [one.score for one in self.together]
 
     def rows(self) -> list[dict[str, object]]:
-        """The scores as a table, one row each; a missing value has its reason beside it."""
-        return [
+        """The scores as a table, one row each; a missing value has its reason beside it.
+
+        The region of TCAV's rows is the concept, and their image "all images".
+        """
+        rows = [
             {
                 "image": reading.name,
                 "method": answer.key,
                 "layer": answer.attribution.layer,
                 "target": answer.attribution.target,
-                "measure": measured.score.name,
                 "region": measured.region,
-                "value": measured.score.value,
-                "chance": measured.score.chance,
-                "ceiling": measured.score.ceiling,
-                "better": measured.score.direction,
-                "reason": measured.score.reason,
+                **_row(measured.score),
             }
             for reading, answer, measured in self._measured()
+        ]
+        return rows + [
+            {
+                "image": "all images",
+                "method": one.key,
+                "layer": one.score.params["layer"],
+                "target": one.target,
+                "region": one.score.params["concept"],
+                **_row(one.score),
+            }
+            for one in self.together
         ]
 
     def show(
@@ -158,12 +177,25 @@ class Result:
         return "".join(_with_own_ids(case_html(case), case.id) for case in cases)
 
     def __repr__(self) -> str:
-        methods = ", ".join(self.question.explainers)
+        methods = ", ".join(
+            dict.fromkeys([*self.question.explainers, *(t.key for t in self.together)])
+        )
         count = len(self.readings)
         return (
             f"Result({count} image{'s' if count > 1 else ''}, {self.model.card.name}, {methods}, "
             f"{len(self.scores)} scores)"
         )
+
+
+def _row(score: Score) -> dict[str, object]:
+    return {
+        "measure": score.name,
+        "value": score.value,
+        "chance": score.chance,
+        "ceiling": score.ceiling,
+        "better": score.direction,
+        "reason": score.reason,
+    }
 
 
 def _with_own_ids(html: str, name: str) -> str:

@@ -1,15 +1,19 @@
 """A result in memory as a run on disk."""
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from foveal.core import Score
 from foveal.doors.result import Result
 from foveal.report import write_audit, write_figures, write_page
-from foveal.run.header import facts, machine, mark
+from foveal.run.header import facts, machine, mark, method_facts
 from foveal.run.identity import key_beside, numbered, open_identity, save_identity
 from foveal.run.one_image import settings_of
+from foveal.run.together import Together
 from foveal.store import Run, at_work
 
 
@@ -45,6 +49,7 @@ def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", 
         "shards": 1,
         "plan": plan,
         "command": "result.save(FOLDER)",
+        "together": [_over_all_images(one) for one in result.together],
         **facts(question.explainers, [result.model], measured_names(result)),
     }
     with at_work(folder):
@@ -74,5 +79,13 @@ def check_folder(folder: Path) -> None:
 
 
 def measured_names(result: Result) -> list[str]:
-    """The measures that were made, each once."""
-    return list(dict.fromkeys(score.name for score in result.scores))
+    """The measures of maps that were made, each once."""
+    measured = [m for reading in result.readings for own in reading.scores.values() for m in own]
+    return list(dict.fromkeys(m.score.name for m in measured))
+
+
+def _over_all_images(one: Together) -> dict[str, object]:
+    """A score over all images in plain values, with its method's card."""
+    score = {field.name: getattr(one.score, field.name) for field in fields(Score)}
+    plain = {k: dict(v) if isinstance(v, Mapping) else v for k, v in score.items()}
+    return {"method": method_facts(one.key, one.explainer), "target": one.target, "score": plain}

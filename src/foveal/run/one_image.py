@@ -126,6 +126,8 @@ def explain(seen: Look, target: TargetLike, question: Question) -> list[Answer]:
         ModelError: The model cannot give what a method needs.
         ValueError: A layer, class or setting that does not fit.
     """
+    if not question.explainers:
+        return []
     request = Request(
         target=target,
         head=seen.model.head,
@@ -174,6 +176,10 @@ def _attribution(
     notes: tuple[str, ...],
     question: Question,
 ) -> Attribution:
+    if outcome.maps is None:
+        raise ValueError(
+            f"{task.explainer.name} gives no map of an image; foveal.attribute returns its numbers"
+        )
     (index,), (reason,), (mode,) = outcome.indices, outcome.reasons, outcome.modes
     score = float(outcome.scores[0])
     costs = {key: value for key, value in outcome.cost.items() if not key.endswith("seconds")}
