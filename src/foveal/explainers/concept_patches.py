@@ -102,7 +102,8 @@ def lesion_patches(
         images: From `foveal.read`.
         regions: From `foveal.read_regions`, a list for each image.
         lesion: The name of the regions that show the concept. Random patches avoid all lesions.
-        resized: To the model's input; else patches stay as they are, for `TCAV(pool="mean")`.
+        resized: To the model's input, which any model takes, but magnifies lesions beyond what it
+            learnt; else patches stay as they are, for `TCAV(pool="mean")`.
         side: Rows and columns of a patch on the prepared grid.
         count: Patches of the concept at most.
         matches: Random patches for each.

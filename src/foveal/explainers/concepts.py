@@ -65,7 +65,8 @@ class TCAV(AbstractExplainer):
             concept's place.
         runs: CAVs a set, each against other random examples.
         random_sets: Sets of random examples that the concept is compared with, 30 at least. The
-            smallest p-value is 2 / (random_sets + 1).
+            smallest p-value is 2 / (random_sets + 1), which `p_holm` multiplies by the number of
+            concepts and layers.
         ridge: Penalty of the classifier, in units of the examples' mean squared distance from
             their mean.
         pool: `none` for the layer as it is, as in the paper; `mean` over its places, where the
@@ -85,7 +86,7 @@ class TCAV(AbstractExplainer):
     concepts: Mapping[str, Tensor | ConceptSet]
     random: Tensor | None = None
     runs: int = 20
-    random_sets: int = 200
+    random_sets: int = 500
     ridge: float = 1.0
     pool: Pool = "none"
     least_accuracy: float = 0.7
