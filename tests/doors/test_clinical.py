@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 
 import foveal
 from foveal.core import FovealWarning, ImageError
-from foveal.explainers import IntegratedGradients
+from foveal.explainers import ExpectedGradients, IntegratedGradients
 from foveal.store import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
@@ -86,6 +86,23 @@ def test_display_units_and_the_field_are_known_at_this_door(model, eye):
             error, abs=1e-5
         )
     assert prepared.grid == (32, 32)
+
+
+def test_full_gradients_count_the_cards_normalisation_and_keep_no_picture(model, eye):
+    (made,) = foveal.explain(model, eye, "fullgrad", target="Mild").attributions
+    assert set(made.parts) == {"head_biases", "remainder"}
+    assert made.map.shape == (32, 32)
+    assert made.map.sum() + made.parts["head_biases"] == pytest.approx(made.score, abs=1e-4)
+
+
+def test_references_of_expected_gradients_are_in_display_units(model, eye):
+    prepared, _ = model.prepare(eye)
+    reference = torch.from_numpy(prepared.pixels)[None] / 2
+    method = ExpectedGradients(reference=reference, samples=4)
+    (made,) = foveal.explain(model, eye, method, target="Mild").attributions
+    assert made.settings["reference"] == "tensor (1, 3, 32, 32)"
+    with pytest.raises(ValueError, match="display units"):
+        foveal.explain(model, eye, ExpectedGradients(reference=reference * 4 - 2), target="Mild")
 
 
 def test_several_images_go_through_together(model, cohort_folder):

@@ -198,7 +198,7 @@ def _attribution(
         reason=reason,
         notes=(notes if task.layers else ()) + outcome.notes,
         cost=costs,
-        parts={name: _plain(part) for name, part in outcome.parts.items()},
+        parts={k: _plain(part) for k, part in outcome.parts.items() if not _is_picture(part)},
     )
 
 
@@ -208,6 +208,11 @@ def settings_of(explainer: AbstractExplainer) -> dict[str, object]:
         name: f"tensor {tuple(value.shape)}" if isinstance(value, Tensor) else value
         for name, value in explainer.settings.items()
     }
+
+
+def _is_picture(part: object) -> bool:
+    """Whether a part is a map of its own, which a table of numbers does not hold."""
+    return isinstance(part, Tensor) and part.ndim > 2
 
 
 def _plain(part: object) -> object:
