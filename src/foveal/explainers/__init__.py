@@ -34,6 +34,7 @@ from foveal.explainers.registry import Method, methods
 from foveal.explainers.scorecam import ScoreCAM
 from foveal.explainers.smooth import SmoothGradCAMPlusPlus
 from foveal.explainers.surrogate import LIME, KernelSHAP
+from foveal.explainers.visits import VisitAttention
 
 __all__ = [
     "CAM",
@@ -76,6 +77,7 @@ __all__ = [
     "SmoothGradCAMPlusPlus",
     "SquareGrad",
     "VarGrad",
+    "VisitAttention",
     "Wants",
     "Watched",
     "XGradCAM",

@@ -49,7 +49,9 @@ class AttentionWeights(AbstractInstrument):
     @contextmanager
     def attached(self, module: nn.Module) -> Generator["AttentionReading"]:
         reading = AttentionReading()
-        with ExplicitAttention(saw=reading.saw, saw_places=reading.saw_places):
+        with ExplicitAttention(
+            saw=reading.saw, saw_softmax=reading.saw_softmax, saw_places=reading.saw_places
+        ):
             yield reading
 
 
@@ -72,6 +74,12 @@ class AttentionReading(Reading):
         if self.open:
             self.matrices.append(weights)
         return weights
+
+    def saw_softmax(self, result: Tensor, axis: int) -> Tensor:
+        """Attention in its explicit form: (image, head, token, token), each row summing to one."""
+        if result.ndim < 4 or axis != result.ndim - 1:
+            return result
+        return self.saw(result).clone()  # a clone goes on: the model may change it in place
 
     def saw_places(self, first_axis: int, places: int) -> None:
         """How many places a layer's output has."""

@@ -36,20 +36,27 @@ class ExplicitAttention(TorchFunctionMode):
 
     `F.scaled_dot_product_attention` and `F.multi_head_attention_forward` (of
     `nn.MultiheadAttention`, whose fused path torch itself leaves under such a mode) are computed
-    as softmax(q k^T / sqrt(d)) v; a softmax over the last axis of a tensor of four or more axes is
-    taken for attention as it is. No part and no setting of the model is touched.
+    as softmax(q k^T / sqrt(d)) v; what else a softmax gives is shown as it is. No part and no
+    setting of the model is touched.
 
     Args:
-        saw: Called with the weights; what it returns goes on.
+        saw: Called with the weights of fused attention, (..., query, key); what it returns goes on.
+        saw_softmax: Called with what a softmax gives, and the axis that sums to one; what it
+            returns goes on.
         saw_places: Called with the first axis and the number of places of what linear and
             convolutional layers give.
     """
 
     def __init__(
-        self, *, saw: Callable[[Tensor], Tensor], saw_places: Callable[[int, int], None]
+        self,
+        *,
+        saw: Callable[[Tensor], Tensor],
+        saw_softmax: Callable[[Tensor, int], Tensor],
+        saw_places: Callable[[int, int], None] = lambda first_axis, places: None,
     ) -> None:
         super().__init__()
         self.saw = saw
+        self.saw_softmax = saw_softmax
         self.saw_places = saw_places
         self.last = torch.empty(0)
         """The weights of the attention that was computed last."""
@@ -72,11 +79,10 @@ class ExplicitAttention(TorchFunctionMode):
         result = func(*args, **kwargs)
         if not isinstance(result, Tensor):
             return result
-        if func in _SOFTMAX and result.ndim >= 4:
-            dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
-            if dim in (-1, result.ndim - 1):
-                # A clone goes on: the model may change it in place.
-                return self.saw(result).clone()
+        if func in _SOFTMAX:
+            axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
+            if isinstance(axis, int):
+                return self.saw_softmax(result, axis % result.ndim)
         elif func is F.linear and result.ndim > 2:
             self.saw_places(len(result), prod(result.shape[1:-1]))
         elif func in _CONVOLUTIONS:
