@@ -256,7 +256,7 @@ def _multimodal(method: object, *beside: Tensor) -> dict[str, object]:
 
     def forward(image: Tensor, age: Tensor, second: Tensor, facts: Tensor) -> Tensor:
         quarters = linear(OfMeans(QUARTERS, linear).means(image))
-        return (quarters + 0.1 * age + second.mean(dim=(1, 2, 3)) - facts[:, 1])[:, None]
+        return (quarters + 0.1 * age[:, 0] + second.mean(dim=(1, 2, 3)) - facts[:, 1])[:, None]
 
     outcome = explain_batch(
         Network(forward=forward, module=None),
@@ -268,7 +268,7 @@ def _multimodal(method: object, *beside: Tensor) -> dict[str, object]:
 
 
 BESIDE = (
-    torch.tensor([70.0, 40.0]),  # age
+    torch.tensor([[70.0], [40.0]]),  # age
     images(2, side=4, seed=9),  # another image, which stays
     torch.tensor([[5.0, 1.0], [6.0, 0.0]]),  # something the score ignores, and sex
 )
@@ -294,7 +294,7 @@ def test_features_beside_the_image_get_a_coefficient_against_their_reference(met
 def test_inputs_beside_the_image_stay_where_no_reference_is_given():
     parts = _multimodal(KernelSHAP(segments=QUARTERS), *BESIDE)
     assert "tabular" not in parts
-    stays = 0.25 + 0.1 * BESIDE[0] + BESIDE[1].mean(dim=(1, 2, 3)) - BESIDE[2][:, 1]
+    stays = 0.25 + 0.1 * BESIDE[0][:, 0] + BESIDE[1].mean(dim=(1, 2, 3)) - BESIDE[2][:, 1]
     torch.testing.assert_close(parts["intercept"], stays, rtol=0, atol=1e-5)
 
 

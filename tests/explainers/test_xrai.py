@@ -6,6 +6,7 @@ import torch
 from nets import Convolutional, Volumetric, images
 from scipy.ndimage import binary_dilation
 from skimage.segmentation import felzenszwalb
+from torch import Tensor, nn
 
 from foveal.doors import attribute
 from foveal.explainers import XRAI, Frame, IntegratedGradients
@@ -164,6 +165,17 @@ def test_slices_of_a_volume_are_segmented_by_themselves_and_ranked_together():
     paths = attribute(Volumetric(), volumes, ends, target=1)
     total = (paths["low"] + paths["high"]).sum() / 2
     torch.testing.assert_close(maps.sum(), total, rtol=0, atol=1e-5)
+
+
+def test_a_table_beside_the_image_has_no_regions():
+    class WithAge(nn.Module):
+        def forward(self, image: Tensor, age: Tensor) -> Tensor:
+            return image.mean(dim=(2, 3)) * age
+
+    batch, age = images(1), torch.tensor([[0.7]])
+    image, table = attribute(WithAge(), (batch, age), XRAI(steps=2), target=0)["xrai"]
+    assert tuple(image.shape) == (1, 24, 24)
+    assert table is None
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,7 @@ class Players:
                 given.append(values)
                 continue
             own, rest = rest[:, : absent.numel()], rest[:, absent.numel() :]
-            kept = own.to(values.device).reshape(values.shape)
-            given.append(torch.where(kept, values, absent.expand_as(values)))
+            given.append(torch.where(own.to(values.device), values, absent))
         return tuple(given)
 
 
@@ -143,17 +142,18 @@ def check_tabular(values: object) -> tuple[float, ...] | None:
 
 
 def _absent(beside: Sequence[Tensor], tabular: Sequence[float] | None) -> tuple[Tensor | None, ...]:
-    """The references of each input beside the image that is (sample,) or (sample, feature)."""
+    """The references of each input beside the image that is a table (sample, feature)."""
     if tabular is None:
         return tuple(None for _ in beside)
-    sizes = [one[0].numel() if one.ndim <= 2 else 0 for one in beside]
+    sizes = [one.shape[1] if one.ndim == 2 and one.is_floating_point() else 0 for one in beside]
     if sum(sizes) != len(tabular):
         raise ValueError(
             f"tabular has {len(tabular)} references, but the model is given {sum(sizes)} features "
-            "beside the image; give one for each, in the order of the inputs"
+            "beside the image in tables (sample, feature) of floating-point numbers; give one for "
+            "each, in the order of the inputs"
         )
     references = torch.tensor(tabular).split(sizes)
     return tuple(
-        own.to(one.device, one.dtype).reshape(one.shape[1:]) if size else None
+        own.to(one.device, one.dtype) if size else None
         for own, one, size in zip(references, beside, sizes, strict=True)
     )

@@ -23,7 +23,7 @@ from foveal.explainers.base import (
     Seen,
     check_count,
 )
-from foveal.explainers.gradients import NEEDS, IntegratedGradients
+from foveal.explainers.gradients import IntegratedGradients
 from foveal.explainers.reference import Reference, check_reference
 
 Baselines = Literal["black-and-white", "image-extremes"]
@@ -90,7 +90,7 @@ class XRAI(AbstractExplainer):
     channels: Literal["sum", "max"] = "sum"
 
     name: ClassVar[str] = "xrai"
-    needs: ClassVar[tuple[Need, ...]] = NEEDS
+    needs: ClassVar[tuple[Need, ...]] = ("input gradient", "scores")
     card: ClassVar[MethodCard] = MethodCard(
         question="Which regions of the image raised the score most for their size?",
         sign="positive: the region's difference from the baselines raised the score",

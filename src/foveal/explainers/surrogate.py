@@ -57,7 +57,8 @@ class LIME(AbstractExplainer):
         fill: What hides: a number, a tensor that fits the images, or a name: `blur`; in display
             units also `black` and `field-mean`.
         tabular: What an absent feature is, such as the training means, one number for each feature
-            of the inputs beside the image; without it those inputs stay as they are.
+            of the tables (sample, feature) that the model takes beside the image; without it these
+            stay as they are.
         score: What is explained of a class: its `probability` as in the paper, `logit` or
             `log-odds`. For a callable target its value takes that place.
         width: Of the kernel, in cosine distance.
@@ -174,7 +175,8 @@ class KernelSHAP(AbstractExplainer):
         fill: What hides: a number, a tensor that fits the images, or a name: `blur`; in display
             units also `black` and `field-mean`.
         tabular: What an absent feature is, such as the training means, one number for each feature
-            of the inputs beside the image; without it those inputs stay as they are.
+            of the tables (sample, feature) that the model takes beside the image; without it these
+            stay as they are.
         score: What is explained of a class: its `logit`, `probability` or `log-odds`; a target that
             names one itself keeps it where this is `logit`.
         groups: Disjoint sets of coalitions for `stability`.
