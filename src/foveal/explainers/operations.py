@@ -48,6 +48,19 @@ class Operation:
         """What it works on: a tensor, for all operations with rules of their own."""
         return self.args[0] if self.args else self.kwargs.get("input")
 
+    @property
+    def differentiated(self) -> bool:
+        """Whether its result may depend on what gradients are taken of."""
+        # Inside a derivative of the model's own, gradients are off and tensors still ask for them.
+        return torch.is_grad_enabled() and any(one.requires_grad for one in self.tensors)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors among its arguments, also those in lists."""
+        given = [*self.args, *self.kwargs.values()]
+        listed = [one for many in given if isinstance(many, tuple | list) for one in many]
+        return [one for one in (*given, *listed) if isinstance(one, Tensor)]
+
     def on(self, tensor: Tensor) -> Tensor:
         """Its result for another tensor, which it may change."""
         if self.args:
@@ -94,9 +107,7 @@ class AbstractRules(TorchFunctionMode, ABC):
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
         operation = Operation(function=func, args=args, kwargs=kwargs or {})
-        # Without gradients there is nothing to change, as inside a derivative of the model's own.
-        ruling = self.running and torch.is_grad_enabled()
-        return self.apply(operation) if ruling else operation.plainly()
+        return self.apply(operation) if self.running else operation.plainly()
 
 
 Rules = TypeVar("Rules", bound=AbstractRules)

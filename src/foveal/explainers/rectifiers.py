@@ -82,7 +82,7 @@ class _Rules(AbstractRules):
 
     def apply(self, operation: Operation) -> object:
         taken = operation.taken
-        if not isinstance(taken, Tensor) or not taken.requires_grad:
+        if not (operation.differentiated and isinstance(taken, Tensor) and taken.requires_grad):
             return operation.plainly()
         if _is_activation(operation):
             result = self._rectified(taken, operation.on)
@@ -105,12 +105,12 @@ class _Rules(AbstractRules):
     def _rectified(self, taken: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         self.count += 1
         if not self.forward_mask:
-            return cast(Tensor, _Rectified.apply(taken, function(taken.detach().clone()), None))
+            return _rectified(taken, function(taken.detach().clone()), None)
         with torch.enable_grad():
             leaf = taken.detach().requires_grad_()
             result = function(leaf.clone())
         (slope,) = torch.autograd.grad(result.sum(), leaf)
-        return cast(Tensor, _Rectified.apply(taken, result.detach(), slope * (taken > 0)))
+        return _rectified(taken, result.detach(), slope * (taken > 0))
 
     def _self_gated(self, operation: Operation) -> tuple[Tensor, Tensor] | None:
         """The input and the output of an activation written out as x * g(x), such as SiLU.
@@ -138,10 +138,9 @@ class _Rules(AbstractRules):
         self.count += 1
         result = first * second
         if not self.forward_mask:
-            return taken, cast(Tensor, _Rectified.apply(taken, result.detach(), None))
+            return taken, _rectified(taken, result.detach(), None)
         (slope,) = torch.autograd.grad(result.sum(), taken, retain_graph=True)
-        masked = slope * (taken > 0)
-        return taken, cast(Tensor, _Rectified.apply(taken, result.detach(), masked))
+        return taken, _rectified(taken, result.detach(), slope * (taken > 0))
 
     def _check_nothing_is_hidden(self, output: Tensor) -> Tensor:
         for node in _graph(output):
@@ -162,10 +161,10 @@ class _Rectified(torch.autograd.Function):
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: FunctionCtx, taken: Tensor, result: Tensor, slope: Tensor | None
+        ctx: FunctionCtx, taken: Tensor, given: Callable[[], Tensor], slope: Tensor | None
     ) -> Tensor:
         ctx.save_for_backward(*([] if slope is None else [slope]))
-        return result.view_as(result)
+        return given()  # a result that came in as a tensor could not be changed in place later
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None]:
@@ -173,6 +172,10 @@ class _Rectified(torch.autograd.Function):
         for slope in cast(tuple[Tensor, ...], ctx.saved_tensors):  # type: ignore[attr-defined]
             passed = passed * slope
         return passed, None, None
+
+
+def _rectified(taken: Tensor, result: Tensor, slope: Tensor | None) -> Tensor:
+    return cast(Tensor, _Rectified.apply(taken, lambda: result, slope))
 
 
 _OURS = ("_Rectified", "_Overwritten")
