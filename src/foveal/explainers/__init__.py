@@ -14,6 +14,7 @@ from foveal.explainers.base import (
     Watched,
 )
 from foveal.explainers.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from foveal.explainers.captum import Captum
 from foveal.explainers.classic import CAM
 from foveal.explainers.concept_patches import concept_patches, lesion_patches
 from foveal.explainers.concepts import TCAV, ConceptSet
@@ -46,6 +47,7 @@ __all__ = [
     "AbstractExplainer",
     "Attention",
     "AttentionRollout",
+    "Captum",
     "Chefer",
     "ConceptSet",
     "Deconvolution",

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from foveal.core import ScoreMode
 from foveal.explainers.instruments import AbstractInstrument
@@ -132,6 +132,9 @@ class Frame:
     """The only source of chance."""
     beside: tuple[Float[Tensor, "sample ..."], ...] = ()
     """The model's other inputs, such as the age, where it takes several."""
+    scorer: Callable[[int], nn.Module] | None = None
+    """From the number of an image here to a module that gives its score for any images; for methods
+    that bring passes of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)

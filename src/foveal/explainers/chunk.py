@@ -14,6 +14,7 @@ from foveal.explainers.base import Draw, Probes, Seen, Wants, Watched
 from foveal.explainers.passes import Passes, Sight
 from foveal.explainers.rehearsal import Rehearsal
 from foveal.explainers.request import Outcome, Progress, Request, Task, checked, undefined_as_nan
+from foveal.explainers.scorer import Scorer
 from foveal.explainers.watching import Watch
 from foveal.models.layouts import Layout, layout_of
 from foveal.models.targets import FixedTarget, TargetLike, as_sequence, fix, with_score
@@ -102,7 +103,8 @@ class Chunk:
     ) -> Outcome:
         started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
         fixed, scores = self._asked(task)
-        frame = replace(self.frame, examples=self.examples[key])
+        scorer = partial(Scorer, self.passes, fixed, beside=self.frame.beside)
+        frame = replace(self.frame, examples=self.examples[key], scorer=scorer)
         everything = slice(0, len(self.images))
         clean = self._seen(self.images, sight, task, task.explainer.wants, everything)
         clean = replace(clean, scores=scores)

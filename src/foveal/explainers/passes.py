@@ -115,6 +115,22 @@ class Passes:
             self._layout = None  # this model wants contiguous input
             return self._send(images, score, order)
 
+    def scores(
+        self, images: Tensor, score: Callable[[object], Tensor], beside: Sequence[Tensor] = ()
+    ) -> Tensor:
+        """One forward by itself, with its graph where gradients are enabled."""
+        bf16 = self.precision == "bf16"
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
+            output = self.network.forward(images.clone(), *(one.clone() for one in beside))
+            self.forwards += len(images)
+            scores = score(_full_precision(output))
+        if scores.requires_grad:
+            scores.register_hook(self._went_back)
+        return scores
+
+    def _went_back(self, gradient: Tensor) -> None:
+        self.backwards += len(gradient)
+
     def _send(self, images: Tensor, score: Callable[[object], Tensor], order: _Order) -> Sight:
         network = self.network
         with ExitStack() as stack:
