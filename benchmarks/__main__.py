@@ -4,13 +4,19 @@ import sys
 
 import torch
 
-from benchmarks import cams, cohort, curves
+from benchmarks import agreement, cams, cohort, curves, probes
 
 
 def main() -> None:
     """Run what is named on the command line, or all of it."""
     torch.set_num_threads(2)
-    known = {"cams": cams.main, "curves": curves.main, "cohort": cohort.main}
+    known = {
+        "agreement": agreement.main,
+        "cams": cams.main,
+        "probes": probes.main,
+        "curves": curves.main,
+        "cohort": cohort.main,
+    }
     asked = sys.argv[1:] or list(known)
     kept = [known[name]() for name in asked]
     sys.exit(0 if all(kept) else 1)

@@ -10,9 +10,12 @@ import foveal
 from benchmarks.timing import ratios, show
 from tools import torchvision_operators  # noqa: F401 (torchvision can be imported after this)
 
-_FIVE = ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam"]
+_SEVEN = [
+    *("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam"),
+    *("eigencam", "eigengradcam"),
+]
 _LAYERS = {"resnet50": "layer4", "densenet121": "features.norm5"}
-_BOUNDS = {"foveal: Grad-CAM": 0.95, "foveal: five CAMs": 1.05}
+_BOUNDS = {"foveal: Grad-CAM": 0.95, "foveal: seven CAMs": 1.10}
 
 
 def main() -> bool:
@@ -40,7 +43,10 @@ def _calls(model: nn.Module, batch: Tensor, layer: str) -> dict[str, Callable[[]
     calls: dict[str, Callable[[], object]] = {
         "plain forward": plain,
         "foveal: Grad-CAM": lambda: foveal.attribute(model, batch, "gradcam", layers=layer),
-        "foveal: five CAMs": lambda: foveal.attribute(model, batch, _FIVE, layers=layer),
+        "foveal: seven CAMs": lambda: foveal.attribute(model, batch, _SEVEN, layers=layer),
+        "foveal: Grad-CAM, bf16": lambda: foveal.attribute(
+            model, batch, "gradcam", layers=layer, precision="bf16"
+        ),
     }
     return calls | _peers(model, batch, layer)
 
