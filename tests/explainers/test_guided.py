@@ -6,6 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 import torchvision_operators  # noqa: F401 (torchvision is imported)
 from nets import Convolutional, Volumetric, images
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from foveal.core import ModelError
 from foveal.doors import attribute
@@ -164,6 +165,20 @@ REFUSED = [
     ),
     pytest.param(lambda self, x: F.relu(torch.erf(x)), "'Erf'", id="erf"),
 ]  # fmt: skip
+
+
+class Checkpointed(Trunk):
+    def forward(self, pixels):
+        def trunk(values):
+            return F.relu(self.second(F.relu(self.first(values))))
+
+        return self.head(checkpoint(trunk, pixels, use_reentrant=False).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("method", GUIDED)
+def test_a_checkpointed_model_is_refused(method):
+    with pytest.raises(ModelError, match=r"checkpointing.*switch that off"):
+        attribute(Checkpointed(), images(1, side=9), method, target=1)
 
 
 @pytest.mark.parametrize("method", GUIDED)

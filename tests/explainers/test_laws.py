@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torchvision_operators  # noqa: F401 (zennit imports torchvision)
 from nets import Convolutional, Transformer, Volumetric, Weighted, images
 from torch import Tensor, nn
 
@@ -221,7 +222,7 @@ def test_the_callers_gradient_mode_does_not_matter(mode):
 LINEAR = [
     *("gradcam", "hirescam", "xgradcam", "layercam", "eigengradcam"),
     *("saliency", "inputxgradient", "smoothgrad", "occlusion", "cam", "fullgrad"),
-    "expectedgradients",
+    *("expectedgradients", "guidedbackprop", "deconvolution", "lrp"),
 ]
 
 

@@ -32,6 +32,7 @@ from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import RISE, Occlusion
 from foveal.explainers.regions import XRAI
 from foveal.explainers.registry import Method, methods
+from foveal.explainers.relevance import LRP
 from foveal.explainers.scorecam import ScoreCAM
 from foveal.explainers.smooth import SmoothGradCAMPlusPlus
 from foveal.explainers.surrogate import LIME, KernelSHAP
@@ -40,6 +41,7 @@ from foveal.explainers.visits import VisitAttention
 __all__ = [
     "CAM",
     "LIME",
+    "LRP",
     "RISE",
     "TCAV",
     "XRAI",

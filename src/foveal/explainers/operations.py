@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import CheckpointError
 
 from foveal.core import ModelError
 
@@ -118,7 +119,7 @@ def ruled(module: nn.Module, rules: Rules) -> Generator[Rules]:
     """The model under other rules, from its input to its output.
 
     Raises:
-        ModelError: The model does not let itself be looked into, or it did not run.
+        ModelError: The model does not let itself be looked into, did not run, or is checkpointed.
     """
     ran = False
 
@@ -139,6 +140,12 @@ def ruled(module: nn.Module, rules: Rules) -> Generator[Rules]:
     try:
         with rules:
             yield rules
+    except CheckpointError as error:
+        raise ModelError(
+            f"{type(module).__name__} computes parts of itself again in the backward pass "
+            "(checkpointing), where its operations have their own rules; switch that off in the "
+            "model"
+        ) from error
     finally:
         for handle in handles:
             handle.remove()

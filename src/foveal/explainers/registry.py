@@ -22,6 +22,7 @@ from foveal.explainers.guided import (
 from foveal.explainers.noisy import SmoothGrad, SquareGrad, VarGrad
 from foveal.explainers.perturbation import RISE, Occlusion
 from foveal.explainers.regions import XRAI
+from foveal.explainers.relevance import LRP
 from foveal.explainers.scorecam import ScoreCAM
 from foveal.explainers.smooth import SmoothGradCAMPlusPlus
 from foveal.explainers.surrogate import LIME, KernelSHAP
@@ -50,6 +51,7 @@ _BUILT: tuple[type[AbstractExplainer], ...] = (
     Deconvolution,
     GuidedGradCAM,
     GuidedGradCAMPlusPlus,
+    LRP,
     Occlusion,
     RISE,
     LIME,

@@ -51,6 +51,7 @@ _METHODS = {
     "deconvolution": "Deconvolution",
     "guidedgradcam": "Guided Grad-CAM",
     "guidedgradcam++": "Guided Grad-CAM++",
+    "lrp": "LRP",
     "occlusion": "Occlusion",
     "rise": "RISE",
     "lime": "LIME",
