@@ -160,7 +160,8 @@ def test_merging_keeps_the_score_and_loses_relevance_to_biases_only(layer, after
     assert len(parts["layers"]) == 3  # first, the merged layer, the sum
 
 
-def test_batch_norm_before_a_convolution_is_merged_into_it_where_nothing_is_padded():
+@pytest.mark.parametrize("composite", ["epsilon", "gamma", "zplus"])
+def test_batch_norm_before_a_convolution_is_merged_into_it(composite):
     pixels = images(2, side=5).double()
     for layer in (nn.Conv2d(4, 4, 3), nn.Conv2d(4, 6, 1, groups=2)):
         before = norm()
@@ -179,7 +180,33 @@ def test_batch_norm_before_a_convolution_is_merged_into_it_where_nothing_is_padd
             layer.bias + (layer.weight * shift[inputs][:, :, None, None]).sum((1, 2, 3))
         )
         expected = Layers(nn.Sequential(nn.ReLU(), own))
-        torch.testing.assert_close(relevance(net, pixels)[0], relevance(expected, pixels)[0])
+        torch.testing.assert_close(
+            relevance(net, pixels, composite=composite)[0],
+            relevance(expected, pixels, composite=composite)[0],
+        )
+
+
+BEFORE = [
+    pytest.param(nn.Conv2d(4, 6, 3, padding=1, groups=2), id="padded"),
+    pytest.param(nn.Conv2d(4, 4, 3, stride=2, padding="valid"), id="stride"),
+    pytest.param(nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, groups=2), id="transposed"),
+    pytest.param(nn.Sequential(nn.Conv2d(4, 4, 3, padding=2), norm()), id="norms on both sides"),
+]
+
+
+@pytest.mark.parametrize("layer", BEFORE)
+def test_near_a_padded_edge_what_batch_norm_adds_is_another_bias(layer):
+    # Relevance of the sum is the output itself; so R_x = x * d output / d x, summed.
+    own = norm(4)
+    net = of(lambda x: layer(own(x * 1)).flatten(1).sum(dim=1, keepdim=True))
+    layer.double().eval().requires_grad_(False)
+    pixels = torch.rand(2, 4, 5, 5, generator=torch.Generator().manual_seed(0)).double()
+    values, parts = relevance(net, pixels, epsilon=1e-12)
+    leaf = pixels.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(net(leaf).sum(), leaf)
+    torch.testing.assert_close(values.double(), pixels * gradient, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(parts["relevance_at_output"], net(pixels)[:, 0])
+    assert len(parts["layers"]) == 2  # the merged layer, the sum
 
 
 def test_batch_norm_beside_a_layer_on_another_axis_stays_on_its_own():

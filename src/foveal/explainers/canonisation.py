@@ -4,11 +4,13 @@ Nothing of the model is changed: its weights are read where they are used, by fu
 modules alike, and a merged layer has weights of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor, nn
 
 from foveal.explainers.operations import Operation
@@ -22,6 +24,9 @@ _TRANSPOSED: Mapping[str, type[nn.Module]] = {
     "conv_transpose1d": nn.ConvTranspose1d,
     "conv_transpose2d": nn.ConvTranspose2d,
     "conv_transpose3d": nn.ConvTranspose3d,
+}
+_FUNCTIONS: Mapping[type[nn.Module], Callable[..., Tensor]] = {
+    kind: getattr(F, name) for name, kind in {**_CONVOLUTIONS, **_TRANSPOSED}.items()
 }
 CONVOLUTIONS = frozenset({*_CONVOLUTIONS, *_TRANSPOSED})
 LINEAR = CONVOLUTIONS | {"linear"}
@@ -52,6 +57,8 @@ class Linear:
     bias: Tensor | None
     settings: Mapping[str, object]
     """Stride, padding and the like."""
+    placed: Tensor | None = None
+    """In place of the bias: one that differs from place to place, `(1, channel, ...)`."""
 
     @property
     def groups(self) -> int:
@@ -76,37 +83,54 @@ class Linear:
         layer.weight = nn.Parameter(self.weight.detach(), requires_grad=False)
         if self.bias is not None:
             layer.bias = nn.Parameter(self.bias.detach(), requires_grad=False)
-        return layer
+        return layer if self.placed is None else _Placed(self, self.placed)
 
     def followed_by(self, norm: Scaling) -> "Linear":
         """This layer and the batch norm after it in one."""
-        weight, scale = self.weight, norm.scale
+        weight, scale, placed = self.weight, norm.scale, self.placed
         if self.transposed:
             weight, scale = self._grouped(), scale.reshape(self.groups, 1, -1)
-        weight = weight * _broadcast(scale, weight)
+        weight = (weight * _broadcast(scale, weight)).reshape(self.weight.shape)
+        if placed is not None:
+            scale, shift = (_broadcast(one, placed[0]) for one in (norm.scale, norm.shift))
+            return replace(self, weight=weight, placed=placed * scale + shift)
         bias = norm.shift if self.bias is None else self.bias * norm.scale + norm.shift
-        return replace(self, weight=weight.reshape(self.weight.shape), bias=bias)
+        return replace(self, weight=weight, bias=bias)
 
-    def preceded_by(self, norm: Scaling) -> "Linear | None":
-        """The batch norm before this layer and the layer in one; `None` where that is not exact.
+    def preceded_by(self, norm: Scaling, places: Sequence[int]) -> "Linear":
+        """The batch norm before this layer and the layer in one, for an input of these places.
 
-        A convolution pads what batch norm gives with zeros, and zero before it is another value.
+        A convolution pads what batch norm gives with zeros, so that near a padded edge the shift
+        does not add the same as elsewhere.
         """
-        padding = self.settings.get("padding", 0)
-        sides = padding if isinstance(padding, tuple | list) else (padding,)
-        if self.transposed or any(side not in (0, "valid") for side in sides):
-            return None
-        weight = self._grouped()
-        scale, shift = (
-            _broadcast(one.reshape(self.groups, 1, -1), weight) for one in (norm.scale, norm.shift)
-        )
-        added = (weight * shift).flatten(2).sum(dim=2).flatten()
-        bias = added if self.bias is None else self.bias + added
-        return replace(self, weight=(weight * scale).reshape(self.weight.shape), bias=bias)
+        shift = norm.shift.reshape(1, -1, *[1] * len(places)).expand(1, -1, *places)
+        if self.kind is nn.Linear:
+            bias = F.linear(shift, self.weight, self.bias)[0]
+            return replace(self, weight=self.weight * norm.scale, bias=bias)
+        placed = _FUNCTIONS[self.kind](shift, self.weight, self.bias, **self.settings)
+        if self.transposed:
+            weight = self.weight * _broadcast(norm.scale, self.weight)
+        else:
+            weight = self._grouped()
+            weight = weight * _broadcast(norm.scale.reshape(self.groups, 1, -1), weight)
+        return replace(self, weight=weight.reshape(self.weight.shape), bias=None, placed=placed)
 
     def _grouped(self) -> Tensor:
         """The weights with the groups as an axis of their own in front."""
         return self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
+
+
+class _Placed(nn.Module):
+    """A convolution whose bias differs from place to place."""
+
+    def __init__(self, linear: Linear, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(linear.weight.detach(), requires_grad=False)
+        self.bias = nn.Parameter(bias.detach(), requires_grad=False)
+        self.function = partial(_FUNCTIONS[linear.kind], **linear.settings)
+
+    def forward(self, taken: Tensor) -> Tensor:
+        return self.function(taken, self.weight) + self.bias
 
 
 def linear_of(operation: Operation) -> Linear:

@@ -39,8 +39,8 @@ class LRP(AbstractExplainer):
     2020, When Explanations Lie): look at randomisation scores before trusting them.
 
     Before the rules, the network is brought into a form in which they hold: batch norm is merged
-    into the linear layer before it (or after it, where that one pads nothing), else it is a
-    linear map of its own with the epsilon rule; the summands of a residual sum, and the members
+    into the linear layer right before or after it, else it is a linear map of its own with the
+    epsilon rule; the summands of a residual sum, and the members
     of an average pool or a mean, get shares in proportion to their values; the winner of a
     maximum takes all; gates, as in squeeze and excitation, get nothing; activation functions let
     relevance through. Nothing of the model itself is changed. Transformers, and any operation

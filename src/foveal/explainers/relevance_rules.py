@@ -121,17 +121,16 @@ class RelevanceRules(AbstractRules):
         return result
 
     def linear(self, operation: Operation) -> Tensor:
-        """Convolutions and fully connected layers, with a batch norm before them where it fits."""
+        """Convolutions and fully connected layers, with a batch norm before them merged in."""
         linear, taken = linear_of(operation), cast(Tensor, operation.taken)
         if linear.weight.requires_grad:
             raise self._refusal(operation)
         name = self._names.get(id(linear.weight), operation.name)
-        before = self._made.get(id(taken))
-        norm = None if before is None or self.book.awaits_box else before.norm
-        merged = linear.preceded_by(norm) if norm and _by_channel(linear, taken) else None
-        if before is not None and merged is not None:
-            linear, taken = merged, before.taken
-        return self._linear(name, linear, taken)
+        before, boxed = self._made.get(id(taken)), self.book.awaits_box
+        rule = self.book.rule(linear.layer())
+        if before is not None and before.norm and not boxed and _by_channel(linear, taken):
+            linear, taken = linear.preceded_by(before.norm, taken.shape[2:]), before.taken
+        return self._linear(name, linear, rule, taken)
 
     def matrix_product(self, operation: Operation) -> Tensor:
         """Times a constant matrix, which is a fully connected layer."""
@@ -139,7 +138,8 @@ class RelevanceRules(AbstractRules):
         if not isinstance(matrix, Tensor) or matrix.requires_grad or matrix.ndim != 2:
             raise self._refusal(operation)
         linear = Linear(kind=nn.Linear, weight=matrix.T, bias=None, settings={})
-        return self._linear(operation.name, linear, cast(Tensor, taken))
+        rule = self.book.rule(linear.layer())
+        return self._linear(operation.name, linear, rule, cast(Tensor, taken))
 
     def batch_norm(self, operation: Operation) -> Tensor:
         """Merged into the linear layer before it; else an affine map, with the epsilon rule."""
@@ -205,10 +205,8 @@ class RelevanceRules(AbstractRules):
         self._gates[id(result)] = result
         return result
 
-    def _linear(self, name: str, linear: Linear, taken: Tensor) -> Tensor:
-        layer = linear.layer()
-        rule = self.book.rule(layer)
-        result = self._ruled(name, layer, rule, taken)
+    def _linear(self, name: str, linear: Linear, rule: Any, taken: Tensor) -> Tensor:
+        result = self._ruled(name, linear.layer(), rule, taken)
         made = _Made(result=result, taken=taken, name=name, rule=rule, linear=linear)
         self._made[id(result)] = made
         return result
