@@ -64,12 +64,31 @@ def test_a_run_keeps_them_with_their_method(model, eyes, tmp_path):
     result = foveal.explain(model, eyes, brighter(), target="Severe", out=tmp_path / "run")
     kept = json.loads((tmp_path / "run" / "run.json").read_text())["together"]
     (score,) = result.scores
+    (told,) = json.loads((tmp_path / "run" / "report.json").read_text())["concepts"]
+    assert (told["concept"], told["score"]["value"]) == ("bright", score.value)
+    assert (told["p"], told["accuracy"]) == (score.parts["p"], score.parts["accuracy"])
+    assert told["random_sets"] == 39
+    assert 'id="concepts"' in (tmp_path / "run" / "report.html").read_text()
     assert [one["score"]["value"] for one in kept] == [score.value]
     assert kept[0]["score"]["parts"]["p"] == score.parts["p"]
     assert kept[0]["method"]["settings"]["concepts"] == {"bright": 12}
     assert kept[0]["target"] == "Severe"
     foveal.measure(result, level="quick")
     assert result.scores == [score]
+
+
+def test_images_of_several_predictions_are_told_by_name(model, eyes):
+    batch = torch.cat([model.tensor(model.prepare(eye)[0]) for eye in eyes])
+    with torch.no_grad():
+        low, *_, high = sorted((model.output(batch)[:, 1] - model.output(batch)[:, 0]).tolist())
+        last = [part for part in model.module.modules() if isinstance(part, torch.nn.Linear)][-1]
+        last.bias[0] += (low + high) / 2
+        last.bias[2:] -= 99
+    with pytest.warns(FovealWarning, match="several targets"):
+        result = foveal.explain(model, eyes, brighter())
+    said = dict.fromkeys(reading.seen.prediction.label for reading in result.readings)
+    assert set(said) == set(model.card.classes[:2])
+    assert result.rows()[0]["target"] == f"predicted: {', '.join(said)}"
 
 
 def test_images_of_several_classes_are_told(model, eyes):

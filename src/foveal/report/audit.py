@@ -10,6 +10,7 @@ from foveal.core import REASONS, StoreError
 from foveal.report.carry import way_of
 from foveal.report.cohort import Cohort, Pool, beats_chance
 from foveal.report.colour import scale_of
+from foveal.report.concepts import ConceptScore, concept_scores
 from foveal.report.describe import description
 from foveal.report.history import History, history
 from foveal.report.limits import LIMITS
@@ -64,7 +65,11 @@ def _pieces(run: Run) -> Iterator[str]:
             yield comma + _text(_case(case, number))
             comma = ",\n"
             del case  # the next one is read before this name is set again
-    tail = {"cohort": _cohort(cohort), "log": _log(history(run))}
+    tail = {
+        "cohort": _cohort(cohort),
+        "concepts": [_concept(one) for one in concept_scores(run.header)],
+        "log": _log(history(run)),
+    }
     yield "\n],\n" + _text(tail).removeprefix("{") + "\n"
 
 
@@ -148,6 +153,22 @@ def _score(measured: Measured) -> dict[str, object]:
         "null": score.null,
         "params": score.params,
         "parts": score.parts,
+    }
+
+
+def _concept(one: ConceptScore) -> dict[str, object]:
+    return {
+        "key": one.key,
+        "target": one.target,
+        "concept": one.concept,
+        "layer": one.layer,
+        "p": one.p,
+        "p_holm": one.p_holm,
+        "accuracy": one.accuracy,
+        "random_sets": len(one.random),
+        "images": one.images,
+        "examples": one.examples,
+        "score": _score(Measured(score=one.score)),
     }
 
 

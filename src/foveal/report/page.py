@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from foveal.core import StoreError
 from foveal.report.cohort import Cohort, beats_chance, missing_in_words
+from foveal.report.concepts import concept_scores, methods_of
 from foveal.report.history import history
 from foveal.report.inline import svg_path
 from foveal.report.limits import LIMITS
@@ -138,6 +139,8 @@ def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
         header=header,
         summary=summary(header, cohort, told, max(0, unfinished)),
         cohort=cohort,
+        concepts=concept_scores(header),
+        methods=methods_of(header),
         history=told,
         limits=LIMITS,
         label=partial(map_label, header),
@@ -207,6 +210,8 @@ def _plain(value: object) -> str:
         return "by default"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items()) or "none"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return " × ".join(map(str, value)) or "none"
     return str(value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foveal.report.cohort import Cohort, Pool
+from foveal.report.concepts import concept_scores, methods_of
 from foveal.report.history import History
 from foveal.report.words import (
     ALL_LESIONS,
@@ -93,7 +94,7 @@ def summary(header: Header, cohort: Cohort, history: History, unfinished: int) -
 def map_label(header: Header, key: str) -> str:
     """What a map's name in the run is in words: its method's, the plan's own for it, its layer."""
     stem, _, layer = key.partition("@")
-    name = next((_method_label(m) for m in header["methods"] if m["key"] == stem), stem)
+    name = next((_method_label(m) for m in methods_of(header) if m["key"] == stem), stem)
     return f"{name} at {layer}" if layer else name
 
 
@@ -107,14 +108,22 @@ def check_in_words(check: str) -> str:
 def _lead(header: Header, cohort: Cohort) -> str:
     named = [model["name"] for model in header["models"]]
     models = f"The model{'s' if len(named) > 1 else ''} {listed(named)}"
-    methods = counted(len(header["methods"]), "method")
-    text = (
-        f"{models} read {counted(cohort.explained, 'image')}, and {methods} drew "
-        f"{counted(cohort.maps, 'map')} of what the answers rest on."
-    )
+    text = f"{models} read {counted(cohort.explained, 'image')}{''.join(_done(header, cohort))}."
     failed = len(cohort.failures)
     images = "One image" if failed == 1 else counted(failed, "image")
     return f"{text} {images} could not be explained." if failed else text
+
+
+def _done(header: Header, cohort: Cohort) -> Iterator[str]:
+    """What the methods made of the images."""
+    concepts = len({one.concept for one in concept_scores(header)})
+    if header["methods"] or not concepts:
+        methods = counted(len(header["methods"]), "method")
+        maps = counted(cohort.maps, "map")
+        yield f", and {methods} drew {maps} of what the answers rest on"
+    if concepts:
+        tested = counted(concepts, "concept")
+        yield f"; {tested} {'was' if concepts == 1 else 'were'} tested over all of them"
 
 
 def _facts(header: Header, cohort: Cohort, unfinished: int) -> Iterator[tuple[str, str]]:
@@ -134,7 +143,7 @@ def _facts(header: Header, cohort: Cohort, unfinished: int) -> Iterator[tuple[st
     targets = dict.fromkeys(pool.place.target for pool in cohort.pools())
     if targets:
         yield "Explained", ", ".join(map(target_in_words, targets))
-    yield "Methods", ", ".join(map(_method_label, header["methods"]))
+    yield "Methods", ", ".join(map(_method_label, methods_of(header)))
     if cohort.without_map:
         yield "Maps with nothing to show", str(cohort.without_map.total())
 

@@ -12,6 +12,7 @@ from foveal.explainers import TCAV, AbstractExplainer, Frame
 from foveal.explainers.engine import explain_batch
 from foveal.explainers.plan import plan_tasks
 from foveal.explainers.request import Request
+from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.one_image import Look, Question, target_in_words
 
@@ -73,9 +74,15 @@ def _scores(
     tasks, _ = plan_tasks(first.network, images, explainers, layers, request)
     for key, outcome in explain_batch(first.network, images, tasks, request).items():
         warn_of_several_targets(key, outcome.indices)
-        words = target_in_words(first.model, target, outcome.indices[0])
+        words = _targets_in_words(first.model, target, outcome.indices)
         for score in cast(Mapping[str, Score], outcome.parts["concepts"]).values():
             yield Together(key=key, explainer=explainers[key], target=words, score=score)
+
+
+def _targets_in_words(model: Model, target: TargetLike, indices: Sequence[int | None]) -> str:
+    """`predicted: Mild, Severe` where the images were explained for their own classes."""
+    first, *others = dict.fromkeys(target_in_words(model, target, index) for index in indices)
+    return ", ".join([first, *(one.removeprefix("predicted: ") for one in others)])
 
 
 def warn_of_several_targets(key: str, targets: Sequence[object]) -> None:
