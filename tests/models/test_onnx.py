@@ -142,6 +142,23 @@ def test_forward_only_methods_explain_a_black_box_at_both_doors():
     assert map_.score == pytest.approx(float(says(network, images(1))[0, 2]), abs=1e-5)
 
 
+def test_a_layer_of_a_black_box_is_refused_with_what_to_do_instead():
+    exported(opset=18)
+    model = black_box()
+    refusal = r"black box: it has no layers inside.*at 'body'.*occlusion.*opset_version=17"
+    for methods in ("gradcam", ["occlusion", "gradcam"]):
+        with pytest.raises(ModelError, match=refusal):
+            foveal.attribute(model.module, images(1), methods, target=2, layers="body")
+
+
+def test_methods_without_layers_explain_a_black_box_whose_card_names_some():
+    exported(opset=18)
+    model = black_box(explain={"layers": ["body"]})
+    image = Image(pixels=images(1)[0].numpy())
+    (map_,) = foveal.explain(model, image, "occlusion", target="c").attributions
+    assert map_.layer is None
+
+
 @pytest.mark.parametrize("method", ["saliency", "gradcam", "integratedgradients", "scorecam"])
 def test_other_methods_say_that_a_black_box_cannot_and_how_it_could(method):
     exported(opset=18)

@@ -82,6 +82,8 @@ def _layer_names(
     request: Request,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     watching = any(e.watches_layer for e in explainers.values())
+    if not watching and network.module is not None and not list(network.module.children()):
+        return ("",), ()  # a card may name layers that its black box does not have
     if layers is not None and network.module is not None:
         listed = [layers] if isinstance(layers, str | nn.Module) else list(layers)
         if not listed:

@@ -63,10 +63,18 @@ def name_of(module: nn.Module, layer: object) -> str:
     """The dotted name of a layer given by name or as the module itself.
 
     Raises:
+        ModelError: A model without parts, such as an ONNX file that runs as a black box.
         ValueError: A layer that the model does not have; the nearest names are offered.
         TypeError: Neither a name nor a module.
     """
     names = {name: part for name, part in module.named_modules(remove_duplicate=False) if name}
+    if not names:
+        raise ModelError(
+            f"{type(module).__name__} is a black box: it has no layers inside, so it cannot be "
+            f"explained at {layer!r}. Leave layers= out and use a method that watches no layer, "
+            "such as occlusion or rise. An ONNX file gets its layers when it is exported so that "
+            "it can be converted, with opset_version=17, dynamo=False"
+        )
     if isinstance(layer, nn.Module):
         found = [name for name, part in names.items() if part is layer]
         if not found:
