@@ -129,6 +129,77 @@ def test_a_target_may_take_what_it_needs_from_any_output():
     torch.testing.assert_close(maps["saliency"], expected["saliency"])
 
 
+def test_a_class_of_one_output_among_several_is_named_with_its_output():
+    class Twofold(Convolutional):
+        def forward(self, batch: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+            logits = super().forward(batch)
+            return {"grade": logits, "quality": logits[:, :2]}
+
+    target = [Target(output="grade", index=2), Target(output="quality", index=0)]
+    info = attribute(Twofold(), images(2), "saliency", target=target).info["saliency"]
+    assert info.targets == ("grade: class 2", "quality: class 0")
+    predicted = attribute(Twofold(), images(2), "saliency", target=Target(output="quality"))
+    assert all(str(t).startswith("quality: class ") for t in predicted.info["saliency"].targets)
+
+
+GRADES = [
+    pytest.param("cumulative", lambda z: z[:, 1], id="cumulative"),
+    pytest.param("coral", lambda z: z[:, 1], id="CORAL"),
+    pytest.param(
+        "softmax", lambda z: z[:, 2:].logsumexp(dim=1) - z[:, :2].logsumexp(dim=1), id="softmax"
+    ),
+]
+
+
+@pytest.mark.parametrize(("head", "twin"), GRADES)
+def test_a_grade_of_two_or_more_is_read_by_the_head(head, twin):
+    model, batch = Convolutional(), images(2)
+    asked = {"methods": ["saliency", "gradcam"], "layers": "top"}
+    maps = attribute(model, batch, **asked, target=Target(at_least=2), head=head)
+    expected = attribute(model, batch, **asked, target=twin)
+    for method in maps:
+        torch.testing.assert_close(maps[method], expected[method])
+    info = maps.info["saliency"]
+    assert info.targets == ("grade >= 2", "grade >= 2")
+    assert info.score_modes == ("log-odds", "log-odds")
+    torch.testing.assert_close(info.scores, twin(model.eval()(batch)).detach())
+
+
+@pytest.mark.parametrize("head", ["cumulative", "coral"])
+def test_an_ordinal_head_of_four_logits_has_five_grades(head):
+    class Sure(Convolutional):
+        def forward(self, batch: Tensor) -> Tensor:
+            return super().forward(batch) * 0 + torch.tensor([9.0, 5.0, -3.0, -9.0])
+
+    info = attribute(Sure(), images(1), "saliency", head=head).info["saliency"]
+    assert info.targets == (2,)
+    attribute(Sure(), images(1), "saliency", target=4, head=head)
+    with pytest.raises(ValueError, match="class 5 does not exist: the model has 5 classes"):
+        attribute(Sure(), images(1), "saliency", target=5, head=head)
+
+
+def test_a_regression_keeps_its_sign_and_its_unit():
+    class Acuity(nn.Module):
+        def forward(self, batch: Tensor) -> Tensor:
+            return (50 - 70 * batch.mean(dim=(1, 2, 3)))[:, None]
+
+    batch = images(2).abs() + 1
+    for target in (None, Target(index=0, score="probability"), Target(index=0, score="log-odds")):
+        maps = attribute(Acuity(), batch, "inputxgradient", target=target, head="identity")
+        info = maps.info["inputxgradient"]
+        torch.testing.assert_close(info.scores, 50 - 70 * batch.mean(dim=(1, 2, 3)))
+        torch.testing.assert_close(maps["inputxgradient"].sum(dim=(1, 2, 3)), info.scores - 50)
+        assert info.score_modes == ("value", "value")
+
+
+def test_which_of_several_values_is_meant_must_be_said():
+    model, batch = Convolutional(), images(1)
+    with pytest.raises(ValueError, match="the model gives 4 values: say which is meant"):
+        attribute(model, batch, "saliency", head="identity")
+    with pytest.raises(ValueError, match=r"at_least=2 needs grades.*gives values"):
+        attribute(model, batch, "saliency", target=Target(at_least=2), head="identity")
+
+
 def test_progress_counts_the_probes():
     calls: list[tuple[int, int]] = []
     attribute(
@@ -159,6 +230,9 @@ WRONG = [
     pytest.param({"target": "Severe"}, TypeError, "target must be None, a class", id="target type"),
     pytest.param({"target": lambda out: out.sum()}, ValueError, "one number per sample",
                  id="callable target"),
+    pytest.param({"head": "ordinal"}, ValueError, "head must be one of softmax, sigmoid, .*"
+                 "but is 'ordinal'", id="head"),
+    pytest.param({"head": None}, ValueError, "head must be one of", id="no head"),
     pytest.param({"size": "big"}, ValueError, "size must be None", id="size"),
     pytest.param({"precision": "fp8"}, ValueError, "precision must be", id="precision"),
     pytest.param({"max_batch": 0}, ValueError, "max_batch must be", id="max_batch"),

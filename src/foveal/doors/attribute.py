@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, overload
+from typing import Literal, get_args, overload
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from foveal.explainers.engine import batch_bound
 from foveal.explainers.plan import Layers, MethodLike, named_explainers
 from foveal.explainers.request import MAX_BATCH, Progress, Request
 from foveal.explainers.watching import Network
+from foveal.models.heads import Head
 from foveal.models.targets import TargetLike, as_sequence
 
 Methods = MethodLike | Sequence[MethodLike] | Mapping[str, MethodLike]
@@ -25,6 +26,7 @@ def attribute(
     methods: Methods,
     *,
     target: TargetLike | Sequence[TargetLike] | Tensor = None,
+    head: Head = "softmax",
     layers: Layers = None,
     size: Literal["input"] | None = None,
     seed: int = 0,
@@ -39,6 +41,7 @@ def attribute(
     methods: Methods,
     *,
     target: TargetLike | Sequence[TargetLike] | Tensor = None,
+    head: Head = "softmax",
     layers: Layers = None,
     size: Literal["input"] | None = None,
     seed: int = 0,
@@ -52,6 +55,7 @@ def attribute(
     methods: Methods,
     *,
     target: TargetLike | Sequence[TargetLike] | Tensor = None,
+    head: Head = "softmax",
     layers: Layers = None,
     size: Literal["input"] | None = None,
     seed: int = 0,
@@ -74,6 +78,9 @@ def attribute(
         target: `None` for each sample's own argmax, a class, a `foveal.Target`, a callable from
             the output, for however many images, to one number per image, or one of these for
             each sample.
+        head: What the outputs are, as on a model card: `softmax` over classes or grades, `sigmoid`
+            for a single logit or classes that stand alone, `cumulative` and `coral` for the
+            logits of P(grade >= 1), P(grade >= 2) and so on, `identity` for values in their unit.
         layers: The layer of the methods that watch one, by name or module. Several give one map
             each, named `method@layer`. `None` chooses one and reports it in `info`.
         size: `"input"` resizes every map to the input's rows and columns, channels summed.
@@ -96,12 +103,17 @@ def attribute(
         TypeError: A batch that is no floating-point tensor, or a model that cannot be called.
         ModelError: The model cannot give what a method needs; the message says what can be done.
     """
-    _check_settings(layers, size, precision, max_batch)
+    _check_settings(head, layers, size, precision, max_batch)
     as_sequence(target)
     explainers = named_explainers(methods)
     device = _device(model)
     request = Request(
-        target=target, seed=seed, precision=precision, max_batch=max_batch, progress=progress
+        target=target,
+        head=head,
+        seed=seed,
+        precision=precision,
+        max_batch=max_batch,
+        progress=progress,
     )
     if isinstance(batch, Tensor):
         _check_batch(batch)
@@ -152,7 +164,12 @@ def _check_batch(batch: Tensor) -> None:
         raise ValueError("batch holds values that are not finite (NaN or infinity)")
 
 
-def _check_settings(layers: object, size: object, precision: object, max_batch: object) -> None:
+def _check_settings(
+    head: object, layers: object, size: object, precision: object, max_batch: object
+) -> None:
+    if head not in get_args(Head):
+        known = ", ".join(get_args(Head))
+        raise ValueError(f"head must be one of {known}, but is {head!r}; identity is a regression")
     if not isinstance(layers, None | str | nn.Module | Sequence):
         raise TypeError(f"layers must be a name, a module or a list of these, but is {layers!r}")
     if size not in (None, "input"):

@@ -14,6 +14,7 @@ from foveal.explainers.grid import at_input_size
 from foveal.explainers.plan import Layers, plan_tasks
 from foveal.explainers.request import Outcome, Request, Task
 from foveal.explainers.watching import Network
+from foveal.models.targets import as_sequence
 from foveal.run.together import warn_of_several_targets
 
 
@@ -25,7 +26,8 @@ class Info(Mapping[str, object]):
     layer: str | None
     """The watched layer; several joined by " + " where they were fused."""
     targets: tuple[int | str, ...]
-    """Per sample the class that was explained, or the target's name where it is no class."""
+    """Per sample the class that was explained; the target's name where it is no class, or a class
+    of one output among several, such as `grade: class 2`."""
     scores: Tensor
     """Per sample the value of the explained number; NaN where the sample has none."""
     settings: Mapping[str, object]
@@ -133,9 +135,10 @@ def _why_refused(images: Tensor, module: nn.Module | None) -> str | None:
 def _info(
     task: Task, outcome: Outcome, notes: tuple[str, ...], request: Request, device: torch.device
 ) -> Info:
+    each = as_sequence(request.target) or [request.target] * len(outcome.labels)
     targets = tuple(
-        label if index is None else index
-        for label, index in zip(outcome.labels, outcome.indices, strict=True)
+        label if index is None or getattr(target, "output", None) is not None else index
+        for target, label, index in zip(each, outcome.labels, outcome.indices, strict=True)
     )
     return Info(
         method=task.explainer.name,
