@@ -32,6 +32,11 @@ class AblationCAM(AbstractExplainer):
     by y, which turns the whole map over where the score is negative: here it is |y|. A score of
     exactly zero leaves nothing to divide by, and the map is missing.
 
+    On eyes, use it to confirm a Grad-CAM without gradients, for findings as large as a cell of the
+    layer. Not for early retinopathy, where many channels answer to the same haemorrhages and each
+    alone looks dispensable, nor for vessels or single OCT layers. It costs one forward pass a
+    channel, from the layer on.
+
     Args:
         fill: What a channel is set to: `zero`, or its own `mean` over the positions.
         normalise: Divide by |y|. Without it the weights are in units of the score.

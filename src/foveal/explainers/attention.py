@@ -34,8 +34,10 @@ class Attention(AbstractExplainer):
     score from: the class token's; where it reads several tokens (two class tokens, the mean of all
     patches) the mean of their rows. The weights say nothing about the class, nor whether what was
     looked at raised or lowered the score, and later blocks look at tokens that have long mixed.
+
     On eyes, use it to see whether a head follows the disc or the vessels, not as evidence for a
-    grade.
+    grade. A patch of 16 pixels is larger than most single lesions. It costs one forward and one
+    backward pass, which all attention methods share.
 
     Args:
         block: Which block, from 0 on; from -1 down it counts from the last.
@@ -94,8 +96,11 @@ class AttentionRollout(AbstractExplainer):
     Half of each token is taken to pass a block unchanged and half to be mixed by its attention:
     A = (W + I) / 2 with W the mean of the heads, rows summing to one, and the blocks multiplied,
     A_B ... A_1. The map is the row that the score is read from, as in `Attention`. It is the same
-    for every class, knows neither values nor the layers between, and soon grows even, so on eyes it
-    tells whether a region was reached at all, not what spoke for a grade.
+    for every class, knows neither values nor the layers between, and soon grows even.
+
+    On eyes, use it to see whether a region (the macula, the periphery, the frame) was reached at
+    all, not what spoke for a grade, and not for lesions smaller than a patch. It costs one forward
+    and one backward pass, which all attention methods share.
 
     Args:
         discard: The share of each block's smallest weights that is set to zero first, as public
@@ -148,9 +153,12 @@ class Chefer(AbstractExplainer):
     block mixes is added to what came before: R <- R + E_h[(dS/dA * A)+] R, from R = I on. The map
     is the row of R - I that the score is read from, as in `Attention`: without I, as in the paper's
     equation 8, since a row that is a mean of patches would else carry the same constant everywhere.
-    For a class token this is the paper's map. Use it to ask a transformer for evidence for one
-    grade; what speaks against the grade is not shown, and patches of 16 pixels hide
-    microaneurysms.
+    For a class token this is the paper's map.
+
+    On eyes, use it to ask a transformer for evidence for one grade: which patches hold the
+    haemorrhages, drusen or fluid that count. What speaks against the grade is not shown, and
+    patches of 16 pixels hide microaneurysms and single vessels. It costs one forward and one
+    backward pass, which all attention methods share.
 
     Raises:
         ModelError: As for `Attention`, or a number of tokens that changes between blocks.

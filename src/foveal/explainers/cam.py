@@ -38,10 +38,15 @@ _SIGNED_NOTE = (
 class GradCAM(AbstractExplainer):
     """Where does the layer hold what the score rests on? The standard first look.
 
-    Each channel is weighted by the mean of its gradient, sum_k mean_xy(g_k) A_k. On an eye it
-    shows the neighbourhood that matters, not the lesion's outline: a cell of a stride-32 layer is
-    about 0.8 mm wide on a 45 degree photograph, far more than a microaneurysm. On a network that
+    Each channel is weighted by the mean of its gradient, sum_k mean_xy(g_k) A_k. On a network that
     ends in a global mean and one linear layer it equals HiResCAM and, up to a factor, CAM.
+
+    On eyes it shows the neighbourhood that matters, not the lesion's outline: with 512 pixels for a
+    45 degree photograph, a cell of a stride-32 layer is about 0.8 mm wide, half a disc and several
+    times a microaneurysm. Use it for grades of photographs, OCT sections and volumes, and to see
+    where to look closer. Not for counting small haemorrhages, following vessels or telling OCT
+    layers apart; of a segmentation it says which surroundings a class was read from. It costs one
+    forward pass and the backward pass above the layer.
 
     Reference:
         Selvaraju et al. 2017, Grad-CAM, equations 1 and 2 (before the ReLU).
@@ -72,6 +77,11 @@ class GradCAMPlusPlus(AbstractExplainer):
     1 / (2 + g_k sum_xy A_k) wherever g_k > 0: no epsilon is needed, and the factor exp(score) of
     the paper, one per image, is left out. The map is not invariant to the score's scale. Only
     positive gradients enter, so it says little about what speaks against a class.
+
+    On eyes, use it where lesions of one kind come scattered and in several sizes: exudates,
+    haemorrhages, drusen. Lesions smaller than a cell of the layer still melt into one, as with
+    Grad-CAM, and it is not for asking why an eye is called healthy. It costs one forward pass and
+    the backward pass above the layer.
 
     Args:
         normalised_alpha: Divide each channel's alpha by its sum over the positions with g_k > 0,
@@ -119,6 +129,11 @@ class XGradCAM(AbstractExplainer):
     w_k = sum_xy(g_k A_k) / sum_xy A_k: positions count by how active the channel is there. A
     channel whose activations cancel out or vanish gets the weight zero.
 
+    On eyes, use it instead of Grad-CAM where few cells are active: a single exudate, a drusen at
+    the fovea, a fluid pocket in a section. It is not for layers whose activations have both signs
+    (after SiLU or GELU): their sum may be near zero and the weight huge. As coarse as Grad-CAM. It
+    costs one forward pass and the backward pass above the layer.
+
     Reference:
         Fu et al. 2020, Axiom-based Grad-CAM, equation 8.
     """
@@ -154,6 +169,11 @@ class HiResCAM(AbstractExplainer):
     sum_k g_k A_k, element by element. Where everything after the layer is linear (a global mean
     or flattening, then one linear layer) the map sums to the logit minus its bias.
 
+    On eyes, use it where a place matters by where it is (the fovea, the rim of the disc), as in
+    heads that flatten, and where lesions for and against a grade share channels: a mean gradient
+    would mix them. Not for lesions below a cell of the layer, such as microaneurysms, and below the
+    last layers it is noisy. It costs one forward pass and the backward pass above the layer.
+
     Reference:
         Draelos and Carin 2020, HiResCAM, equation 4 (before any ReLU).
     """
@@ -180,6 +200,11 @@ class LayerCAM(AbstractExplainer):
 
     sum_k ReLU(g_k) A_k, element by element, which stays sharp in shallow layers where Grad-CAM
     does not. Strided layers leave a grid of dots in their map: that is the stride, not the eye.
+
+    On eyes, use it at a layer of stride 4 or 8 for what is small: haemorrhages, exudates, the edges
+    of fluid in OCT; several stages fused show both where and how. Early layers also answer to
+    vessels and edges of any kind, so it is not proof that these count, and evidence against a grade
+    is not shown. It costs one forward pass and the backward pass above the earliest layer.
 
     Args:
         fuse: Give one map for all layers asked for, the paper's fusion: each layer's map after

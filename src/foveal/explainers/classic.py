@@ -33,7 +33,13 @@ class CAM(AbstractExplainer):
     sum_k w_ck A_k with the weights w of the linear layer after a global mean. The map's mean is the
     logit without its bias, which is returned beside it as `bias`. On such networks Grad-CAM and
     HiResCAM are the same map divided by its number of cells, so CAM is the one to cite; any other
-    head is refused. A cell of the last layer is coarse on an eye, as with Grad-CAM.
+    head is refused.
+
+    On eyes, use it where a grader ends in a global mean and one linear layer (ResNet, DenseNet,
+    EfficientNet) and the map is to add up. Its cells are as coarse as Grad-CAM's: right for a
+    plaque of exudates, a large haemorrhage or the disc, not for microaneurysms or vessels, and not
+    for segmentation models, which have no such head. It costs one forward pass, and four more and
+    the backward pass above the layer to test the head.
 
     The head is judged by what it does, so that modules and functions count alike: the gradient at
     the layer must be the same at all positions, and must stay the same when the activations are

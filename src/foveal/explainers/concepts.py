@@ -43,12 +43,13 @@ class TCAV(AbstractExplainer):
     class's images x whose score s rises along it, grad s(f(x)) . v > 0 with f the activations at
     the layer, and the mean over CAVs trained against other random examples. 0.5 is chance.
 
-    On eyes it answers for a whole class, at the level of words: do haemorrhages count for
-    "Severe"? It gives no map and says nothing about a single image. Concepts are sets of images:
-    patches around lesions (`lesion_patches`), or folders sorted by texture, pallor, cup-to-disc
-    ratio, vessel curvature. What the sets differ in beside the concept (camera, brightness,
-    sharpness) is learnt as well, so match the random examples; those of one patient are no
-    independent examples. Explain images of one class, with that class as the target.
+    On eyes it answers for a whole class, at the level of words: do haemorrhages count for "Severe"?
+    It gives no map and says nothing about a single image. Concepts are sets of images: patches
+    around lesions (`lesion_patches`), or folders sorted by texture, pallor, cup-to-disc ratio,
+    vessel curvature. What the sets differ in beside the concept (camera, brightness, sharpness) is
+    learnt as well, so match the random examples; those of one patient are no independent examples.
+    Explain images of one class, with that class as the target. It costs one forward and one
+    backward pass an image, and one forward pass for each example.
 
     There are no maps: `info["tcav"].parts["concepts"]` holds one `foveal.Score` a concept
     (`concept@layer` for several layers), `parts["derivatives"]` the mean directional derivative of

@@ -18,10 +18,13 @@ class EigenCAM(AbstractExplainer):
     """What does the layer hold most of, whatever the class?
 
     The activations A, positions by channels and not centred, projected on their first right
-    singular vector: A v1. No gradient and no class enters, so the map is the same for every
-    target. It can show whether a model looks at the eye at all, and nothing about why it decides.
+    singular vector: A v1. No gradient and no class enters, so the map is the same for every target.
     The sign of v1 is arbitrary; it is chosen so that the map's product with sum_k |A_k| is not
     negative. Where the two largest singular values are equal, so is the choice between them.
+
+    On eyes, use it to see whether a model looks at the eye at all, or at the black frame, the flash
+    or a burnt-in name. Not to ask why it decides: disc and vessels, which are in every photograph,
+    often rule the map whatever the grade. It costs one forward pass up to the layer.
 
     Reference:
         Muhammad and Yeasin 2020, Eigen-CAM, equations 2 and 3.
@@ -50,8 +53,14 @@ class EigenGradCAM(AbstractExplainer):
     score enters. The sign is chosen as there, and therefore does not say whether a place speaks for
     or against the class.
 
+    On eyes, use it for a smooth view of one dominant finding, such as a large haemorrhage or
+    macular oedema. Where findings of several kinds count it shows one pattern and drops the others,
+    and it is not for telling evidence from counter-evidence. It costs one forward pass and the
+    backward pass above the layer.
+
     Reference:
-        Muhammad and Yeasin 2020, Eigen-CAM, equations 2 and 3, of g_k A_k as in HiResCAM.
+        Muhammad and Yeasin 2020, Eigen-CAM, equations 2 and 3, of g_k A_k as in HiResCAM (Draelos
+        and Carin 2020, equation 4).
     """
 
     name: ClassVar[str] = "eigengradcam"
@@ -62,7 +71,7 @@ class EigenGradCAM(AbstractExplainer):
         sign=_SIGN_RULE,
         grid="the layer's",
         cost="1 F + the B above the layer",
-        reference="Muhammad and Yeasin 2020, Eigen-CAM, of gradient times activation",
+        reference="Muhammad and Yeasin 2020, Eigen-CAM, eq. 2-3, of g A",
     )
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:

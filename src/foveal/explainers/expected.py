@@ -30,10 +30,13 @@ class ExpectedGradients(AbstractExplainer):
     references, up to chance, which is returned beside it as `completeness_error`; it falls with
     the square root of the number of samples.
 
-    On eyes the references decide what counts as usual: healthy eyes from the same camera, prepared
-    like the image, make a good set, and a few dozen are enough. References whose field of view
-    lies elsewhere put attribution on its edge. No single colour is declared to be nothing, so dark
-    lesions can be seen, which a black baseline hides.
+    On eyes, use it where a set of usual images is at hand, which decides what counts as usual:
+    healthy eyes from the same camera, prepared like the image, make a good set, and a few dozen are
+    enough. References whose field of view lies elsewhere put attribution on its edge. No single
+    colour is declared to be nothing, so dark lesions (haemorrhages, fluid) can be seen, which a
+    black baseline hides. Not for a handful of references, whose vessels would be seen as their
+    negatives in the map, nor for eyes of another camera. It costs 200 forward and backward passes,
+    and one forward a reference.
 
     Args:
         reference: The reference images, (reference, channel, row, column), a side of 1 standing for

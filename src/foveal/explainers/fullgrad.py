@@ -27,8 +27,10 @@ class FullGrad(AbstractExplainer):
     functions, such as SiLU, GELU, layer norm or attention, leave a `remainder`; where it is not
     small beside the score, prefer integrated gradients.
 
-    On eyes the signed map is fine-grained and noisy; the paper's `picture` is easier to look at,
-    but it is never negative and does not say which way anything counts.
+    On eyes, use the signed map to share a score out among regions: how much lies in exudates, in
+    the disc, along the arcades. It is fine-grained and noisy, so not for outlining a lesion by eye;
+    the paper's `picture` is easier to look at, but it is never negative, follows vessels, and does
+    not say which way anything counts. It costs one forward and one backward pass.
 
     `picture` is the paper's saliency: of the absolute terms, each rescaled per image from its
     smallest value in the layer at 0 to its largest at 1, resized and summed over channels and

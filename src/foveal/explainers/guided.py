@@ -40,12 +40,14 @@ _GRID = "the input's, with channels"
 class GuidedBackprop(AbstractExplainer):
     """Which pixels drive the neurons that drive the score? Crisp pictures, to be read with care.
 
-    The gradient at the input, with g [g > 0] [x > 0] in place of each ReLU's derivative. It draws
-    fine vessels and lesion edges sharply, but much of that is a property of the image: the map
-    hardly changes when the network's upper layers are replaced by random ones, and barely differs
-    between classes (Adebayo et al. 2018, Sanity Checks for Saliency Maps). Use it to see which
-    structures the early layers respond to, never as evidence of what a decision rests on. How many
+    The gradient at the input, with g [g > 0] [x > 0] in place of each ReLU's derivative. How many
     activation functions were given the rule is returned as `activations`.
+
+    On eyes it draws fine vessels and lesion edges sharply, but much of that is a property of the
+    image: the map hardly changes when the network's upper layers are replaced by random ones, and
+    barely differs between classes (Adebayo et al. 2018, Sanity Checks for Saliency Maps). Use it to
+    see which structures the early layers respond to, not as evidence of what a decision rests on.
+    It costs one forward and one backward pass.
 
     Raises:
         ModelError: No activation function can be reached, or one keeps its own derivative.
@@ -78,10 +80,12 @@ class Deconvolution(AbstractExplainer):
     """Which pattern in the image would the score's neurons have drawn? A historical method.
 
     The gradient at the input, with ReLU(g) in place of each activation function's derivative:
-    where the neuron was silent does not matter, only max pooling remembers the image. It fails
-    the same sanity checks as guided backpropagation and is noisier; it is here for comparison
-    with older work, and not to judge a decision about an eye. How many activation functions were
-    given the rule is returned as `activations`.
+    where the neuron was silent does not matter, only max pooling remembers the image. How many
+    activation functions were given the rule is returned as `activations`.
+
+    On eyes, use it only for comparison with older work. It fails the same sanity checks as guided
+    backpropagation, is noisier on retina without lesions, and is not for judging a decision. It
+    costs one forward and one backward pass.
 
     Raises:
         ModelError: No activation function can be reached, or one keeps its own derivative.
@@ -114,8 +118,12 @@ class GuidedGradCAM(AbstractExplainer):
     """Which fine structures lie where the layer holds what the score rests on?
 
     Guided backpropagation times the picture of Grad-CAM, ReLU(map), resized bilinearly to the
-    image. Grad-CAM brings the class, guided backpropagation only the texture: a vessel that is
-    sharp here is not thereby shown to matter. Where Grad-CAM is nowhere positive the map is zero.
+    image. Where Grad-CAM is nowhere positive the map is zero.
+
+    On eyes, use it as an illustration: lesions of a few pixels stand out inside the neighbourhood
+    that Grad-CAM found. Grad-CAM brings the class, guided backpropagation only the texture, so a
+    vessel that is sharp here is not thereby shown to matter: not for measuring, nor for outlining.
+    It costs two forward passes, a backward pass, and the backward pass above the layer.
 
     Raises:
         ModelError: No activation function can be reached, or one keeps its own derivative.
@@ -147,14 +155,18 @@ class GuidedGradCAMPlusPlus(AbstractExplainer):
     """Which fine structures lie in all the places, large and small, that raise the score?
 
     Guided backpropagation times the picture of Grad-CAM++, ReLU(map), resized bilinearly to the
-    image. What is said of Guided Grad-CAM holds here as well; like Grad-CAM++ it is not invariant
-    to the score's scale.
+    image. Like Grad-CAM++ it is not invariant to the score's scale.
+
+    On eyes, use it as Guided Grad-CAM, where lesions are scattered and of several sizes, such as
+    exudates or drusen; it is an illustration, and not for measuring: what is sharp is the image,
+    what is chosen is as coarse as the layer. It costs two forward passes, a backward pass, and the
+    backward pass above the layer.
 
     Raises:
         ModelError: No activation function can be reached, or one keeps its own derivative.
 
     Reference:
-        Chattopadhay et al. 2018, Grad-CAM++, whose maps are multiplied as in Grad-CAM, section 3.
+        Chattopadhay et al. 2018, Grad-CAM++, equation 19, multiplied as in Grad-CAM, section 3.
     """
 
     name: ClassVar[str] = "guidedgradcam++"
@@ -165,7 +177,7 @@ class GuidedGradCAMPlusPlus(AbstractExplainer):
         sign="positive: brightening this channel here drives the neurons; negative: hinders them",
         grid=_GRID,
         cost="2 F + 1 B + the B above the layer",
-        reference="Chattopadhay et al. 2018, Grad-CAM++",
+        reference="Chattopadhay et al. 2018, Grad-CAM++, eq. 19",
     )
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:

@@ -33,9 +33,13 @@ class Occlusion(AbstractExplainer):
 
     The value at a pixel is the mean drop of the score over the windows that cover it. Windows lie
     wholly inside the image, the last one of a row or column moved flush to the edge. Where the
-    field of view is known only its pixels are covered, so windows outside change nothing. The
-    window must fit the lesion: many small lesions hide each other, as each one alone changes
-    little.
+    field of view is known only its pixels are covered, so windows outside change nothing.
+
+    On eyes, use it for any model, also one that gives scores only, and for findings that come once:
+    a large haemorrhage, a macular hole, the disc, a pocket of fluid. The window must fit the
+    lesion. Not for many small lesions, which stand in for each other, so that each one alone
+    changes little, and not with a fill that looks like disease: black covers look like
+    haemorrhages. It costs 225 forward passes with the default window, 3375 for a volume.
 
     Args:
         window: Side of the window in pixels, or one side per axis; an eighth of the image by
@@ -126,6 +130,11 @@ class RISE(AbstractExplainer):
     callable target its value takes the place of the probability. The map is never negative for
     probabilities, and high all over where hiding changes nothing: only its differences say
     something. Noise falls with the square root of the number of masks.
+
+    On eyes, use it for models that give scores only, where findings fill a good part of a cell:
+    with 8 cells to a side that is an eighth of the image, about as wide as the disc. Not for
+    microaneurysms, vessels or OCT layers, nor for a model that is sure of a healthy eye, which
+    nothing hidden changes. It costs 4000 forward passes.
 
     Args:
         masks: How many.

@@ -57,10 +57,11 @@ class XRAI(AbstractExplainer):
     not yet taken have the highest mean attribution; that mean is their value on the map. What no
     segment takes gets its own mean.
 
-    Use it for one look at where the evidence lies: exudate plaques, haemorrhages, the disc, fluid.
-    The smallest segment is 0.3 % of the image, 150 of 224 x 224 pixels, so microaneurysms cannot be
-    segments, and vessels run together with what surrounds them. Volumes are segmented slice by
-    slice; the slices compete in one ranking.
+    On eyes, use it for one look at where the evidence lies: exudate plaques, haemorrhages, the
+    disc, fluid. Not for microaneurysms, since the smallest segment is 0.3 % of the image, 150 of
+    224 x 224 pixels, nor for vessels, which run together with what surrounds them. Volumes are
+    segmented slice by slice; the slices compete in one ranking. It costs 100 forward and backward
+    passes, and two forward passes for the baselines.
 
     Beside the map: `completeness_error` and `score_change` of the integrated gradients, averaged
     over the baselines, and which `baselines` these were. With the sum over the channels the map

@@ -32,11 +32,16 @@ class LRP(AbstractExplainer):
     The score is passed down from layer to layer, each unit handing on to its inputs what they
     contributed to it, so that nothing is lost but what biases, constants and stabilisers keep.
     The epsilon rule: R_j = a_j sum_k w_jk R_k / (z_k + epsilon sign z_k), with z_k = sum_j a_j
-    w_jk + b_k. On eyes it draws small lesions more cleanly than a gradient does; with the epsilon
-    rule alone it is noisy in deep networks, and the composites are calmer. `epsilon_plus`,
-    `epsilon_alpha2_beta1` and their kin resemble an edge detector and, like guided
-    backpropagation, change little when upper layers are replaced by random ones (Sixt et al.
-    2020, When Explanations Lie): look at randomisation scores before trusting them.
+    w_jk + b_k.
+
+    On eyes, use it for convolutional graders and small lesions (haemorrhages, exudates, cysts in
+    OCT), which it draws more cleanly than a gradient does; with the epsilon rule alone it is noisy
+    in deep networks, and the composites are calmer. `epsilon_plus`, `epsilon_alpha2_beta1` and
+    their kin resemble an edge detector that follows vessels and, like guided backpropagation,
+    change little when upper layers are replaced by random ones (Sixt et al. 2020, When Explanations
+    Lie): look at randomisation scores before trusting them. Not for transformers, nor for more than
+    a first look at segmentation models. It costs one forward and one backward pass, each about
+    twice as long, and two forward passes more for a box.
 
     Before the rules, the network is brought into a form in which they hold: batch norm is merged
     into the linear layer right before or after it, else it is a linear map of its own with the

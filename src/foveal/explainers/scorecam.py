@@ -33,6 +33,12 @@ class ScoreCAM(AbstractExplainer):
     constant shows nothing and has weight zero. Masking means multiplying, so what is hidden is zero
     in the units of the images: black in display units.
 
+    On eyes, use it where gradients are not to be trusted or saturate (a grader that is sure), for
+    findings as large as a cell: haemorrhages, atrophy, fluid. Blackening retina makes a photograph
+    that no camera takes, and a model may read it as a dark lesion; not for scattered small lesions,
+    which no single channel shows enough of, nor for volumes, where it is slow. It costs one forward
+    pass a channel: 512 to 2048 for common networks, fewer with `top`.
+
     Args:
         weighting: `post-softmax` weighs by the class probability, as sections 3.2 and 4 of the
             paper and its authors' code do; `algorithm1` by the softmax over the channels of how

@@ -36,10 +36,11 @@ class LIME(AbstractExplainer):
     coefficient on its pixels. The parts are SLIC superpixels inside the field, or regions that the
     user names: anatomy, retinal layers, quadrants, ETDRS sectors.
 
-    Use it where the model gives scores only, and to ask about named regions of the eye. Believe it
+    On eyes, use it where the model gives scores only, and to ask about named regions. Believe it
     only as far as its `r2`: where parts matter only together (any one haemorrhage is enough) no
     linear model fits. Not for microaneurysms, which are far smaller than a superpixel, nor where
-    the fill is itself a sign of disease: black patches look like haemorrhages, so prefer `blur`.
+    the fill is itself a sign of disease: black patches look like haemorrhages, so prefer `blur`. It
+    costs 1000 forward passes.
 
     Beside the map: `coefficients` in the order of the parts, `tabular` the coefficients of the
     features beside the image, `intercept`, `segments` with the number of each pixel's part (-1:
@@ -151,11 +152,12 @@ class KernelSHAP(AbstractExplainer):
     image with everything hidden. They are fitted to coalitions drawn in pairs of complements, or to
     all coalitions where `samples` allows for all of them, and then they are exact.
 
-    Use it to share a score among a few named regions (four quadrants, nine ETDRS sectors, retinal
-    layers, the patient's age): few parts give exact values. Not for fine detail, and not without a
-    look at the fill, which says what "absent" means: for fundus photographs a blur keeps what the
-    eye looks like, black does not. The value belongs to the whole part, so the map does not sum to
-    the score over its pixels.
+    On eyes, use it to share a score among a few named regions (four quadrants, nine ETDRS sectors,
+    retinal layers, the patient's age): few parts give exact values. Not for single haemorrhages or
+    vessels, and not without a look at the fill, which says what "absent" means: for fundus
+    photographs a blur keeps what the eye looks like, black does not. The value belongs to the whole
+    part, so the map does not sum to the score over its pixels. It costs 1025 forward passes, fewer
+    with at most 10 parts.
 
     Beside the map: `coefficients` in the order of the parts, `tabular` the values of the features
     beside the image, `intercept` the score with everything hidden, `segments` with the number of
