@@ -150,6 +150,15 @@ def test_the_tables_are_readable_by_people_and_programs(command, capsys):
     assert all(row["name"] in printed for row in rows)
 
 
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("command", ["methods", "measures"])
+def test_the_tables_keep_within_the_terminal(command, columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert foveal(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert min(columns, 96) - 12 < max(map(len, lines)) <= min(columns, 96)
+
+
 WRONG = [
     pytest.param(["run", "nowhere.toml"], "cannot read nowhere.toml", id="no plan"),
     pytest.param(["run", "plan.toml"], "runs code", id="no trust"),

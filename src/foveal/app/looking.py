@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from foveal.models import Description, Model
 
 _MEGABYTE = 1e6
+_WIDEST = 96
+"""Columns at most, where the terminal is wider."""
 as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
@@ -229,9 +232,10 @@ def _show(rows: Sequence[dict[str, object]], as_json: bool) -> None:
 
 
 def _wrapped(items: Iterable[tuple[str, object]]) -> Iterable[str]:
+    width = min(_WIDEST, shutil.get_terminal_size().columns)
     for key, value in items:
         text = f"{key}: {value}"
-        yield from textwrap.wrap(text, 96, initial_indent="  ", subsequent_indent="      ")
+        yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="      ")
 
 
 def _numbers(values: Sequence[float]) -> str:
