@@ -137,6 +137,20 @@ class Frame:
     that bring passes of their own."""
 
 
+Window = tuple[slice, ...]
+"""Rows and columns (slices first for a volume) of pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cover:
+    """Probes that differ from the images in one window each."""
+
+    windows: Sequence[Window]
+    """Of one size; probe number i is covered in window number i."""
+    pixels: Float[Tensor, "sample channel ..."]
+    """What is seen inside a window."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Probes:
     """Images to send to the model, built one set at a time.
@@ -152,6 +166,8 @@ class Probes:
     """What probe number i makes of the activations at the watched layer before they go on."""
     beside: Callable[[int], tuple[Tensor, ...]] | None = None
     """The model's other inputs in probe number i; as they are by default."""
+    cover: Cover | None = None
+    """What `build` does, where it only covers windows: then not everything need be computed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -10,14 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from foveal.core import FovealWarning, ModelError, ScoreMode
-from foveal.explainers.base import Draw, Probes, Seen, Wants, Watched
+from foveal.explainers.base import Cover, Draw, Probes, Seen, Wants, Watched
+from foveal.explainers.covering import partial_scores, split_for, worth_splitting
 from foveal.explainers.passes import Passes, Sight
 from foveal.explainers.rehearsal import Rehearsal
 from foveal.explainers.request import Outcome, Progress, Request, Task, checked, undefined_as_nan
+from foveal.explainers.reuse import Windowed
 from foveal.explainers.scorer import Scorer
 from foveal.explainers.watching import Watch
+from foveal.models.folding import folded
 from foveal.models.layouts import Layout, layout_of
 from foveal.models.targets import FixedTarget, TargetLike, as_sequence, fix, with_score
+
+_MANY_PROBES, _MANY_PIXELS = 32, 128**2
+"""With fewer of either, finding out how to make the model lighter takes as long as it saves."""
 
 
 class Chunk:
@@ -110,10 +117,12 @@ class Chunk:
         clean = replace(clean, scores=scores)
         plan = task.explainer.probes(clean, frame)
         planned = sum(probes.count for probes in plan)
-        done = _Counter(self.request.progress, planned)
-        rehearsal = Rehearsal()
-        answers = [self._answers(task, probes, done, rehearsal) for probes in plan]
-        fold = task.explainer.fold(clean, answers, frame)
+        sending = _Sending(_Counter(self.request.progress, planned))
+        with self._lightened(task, plan) as light:
+            if light:  # rounded as the answers will be, so that equal images have equal scores
+                clean = replace(clean, scores=self._scores_again(fixed))
+            answers = [self._answers(task, probes, sending) for probes in plan]
+            fold = task.explainer.fold(clean, answers, frame)
         maps, reasons = None, fixed.reasons
         if fold.map is not None:
             maps, reasons = checked(fold.map.detach().float(), fixed.reasons)
@@ -124,7 +133,7 @@ class Chunk:
             indices=fixed.indices,
             modes=fixed.modes,
             reasons=reasons,
-            parts={**fold.parts, **_where_watched(task, sight), **_agreement(rehearsal)},
+            parts={**fold.parts, **_where_watched(task, sight), **sending.found()},
             notes=fold.notes,
             cost={
                 "seconds": perf_counter() - started,
@@ -134,10 +143,54 @@ class Chunk:
             },
         )
 
-    def _answers(
-        self, task: Task, probes: Probes, done: "_Counter", rehearsal: Rehearsal
+    def _lightened(
+        self, task: Task, plan: Sequence[Probes]
+    ) -> AbstractContextManager[Sequence[str]]:
+        """The model with less to compute, where many probes make it worth finding out how."""
+        module = self.passes.network.module
+        many = sum(probes.count for probes in plan) >= _MANY_PROBES
+        large = self.images.shape[2:].numel() >= _MANY_PIXELS
+        instruments = any(probes.wants.instrument is not None for probes in plan)
+        if module is None or instruments or not (many and large):
+            return nullcontext(())
+        beside = [one[:1] for one in self.frame.beside]
+        return folded(
+            module, self.images[:1], lambda one: self.passes.output(one, *beside), keep=task.layers
+        )
+
+    def _scores_again(self, fixed: FixedTarget) -> Tensor:
+        sample = torch.arange(len(self.images), device=self.images.device)
+        return self.passes.send(
+            self.images, lambda output: fixed.score(output, sample), beside=self.frame.beside
+        ).scores
+
+    def _answers(self, task: Task, probes: Probes, sending: "_Sending") -> Iterator[Seen]:
+        """One `Seen` a probe, in order."""
+        cover = probes.cover
+        if cover is not None and not self.frame.beside and worth_splitting(self.passes, cover):
+            windowed = split_for(self.passes, self.images, cover, self.bound)
+            if isinstance(windowed, Windowed):
+                sending.parts["computed_share"] = windowed.share
+                return self._partial_answers(task, windowed, cover, sending)
+            sending.parts["whole_passes_because"] = windowed.reason
+        return self._whole_answers(task, probes, sending)
+
+    def _partial_answers(
+        self, task: Task, windowed: Windowed, cover: Cover, sending: "_Sending"
     ) -> Iterator[Seen]:
-        """One `Seen` a probe, in order; several probes travel in one pass where they fit."""
+        """As whole passes would give them, computed only as far as each window reaches."""
+        (fixed, _), samples = self._asked(task), len(self.images)
+        found: list[list[Tensor]] = [[] for _ in range(samples)]
+        for number, scores in partial_scores(
+            windowed, self.passes, self.images, cover, fixed.score
+        ):
+            found[number].append(scores)
+            sending.counter.advance(len(scores) / samples)
+        for scores in torch.stack([torch.cat(own) for own in found], dim=1):
+            yield Seen(images=self.images, scores=scores)
+
+    def _whole_answers(self, task: Task, probes: Probes, sending: "_Sending") -> Iterator[Seen]:
+        """Several probes travel in one pass where they fit."""
         (fixed, _), samples = self._asked(task), len(self.images)
         together = max(1, self.bound // samples)
         for first in range(0, probes.count, together):
@@ -158,11 +211,12 @@ class Chunk:
                 beside=self._beside(probes, group),
             )
             sight = send()
+            rehearsal = sending.rehearsal
             if self.request.precision == "bf16" and not wants.backward and rehearsal.open:
                 full = send(precision="float32").scores
                 rehearsal.saw(sight.scores.reshape(-1, samples), full.reshape(-1, samples))
             for start in range(0, len(batch), samples):
-                done.advance()
+                sending.counter.advance(1)
                 yield self._seen(batch, sight, task, wants, slice(start, start + samples))
 
     def _edits(
@@ -244,12 +298,27 @@ class _Counter:
     def __init__(self, progress: Progress | None, planned: int) -> None:
         self.progress = progress
         self.planned = planned
-        self.done = 0
+        self.done = 0.0
 
-    def advance(self) -> None:
-        self.done += 1
+    def advance(self, probes: float) -> None:
+        self.done += probes
         if self.progress is not None:
-            self.progress(self.done, self.planned)
+            self.progress(round(self.done), self.planned)
+
+
+class _Sending:
+    """What is learnt while the probes of one task are sent."""
+
+    def __init__(self, counter: _Counter) -> None:
+        self.counter = counter
+        self.rehearsal = Rehearsal()
+        self.parts: dict[str, object] = {}
+        """What was saved on the way, or why nothing was."""
+
+    def found(self) -> dict[str, object]:
+        """The parts, and how far half precision ranks the probes as full precision does."""
+        agreement = self.rehearsal.rank_correlation()
+        return self.parts | ({} if agreement is None else {"bf16_rank_correlation": agreement})
 
 
 def _read_as(target: object, mode: ScoreMode) -> list[TargetLike] | TargetLike:
@@ -258,12 +327,6 @@ def _read_as(target: object, mode: ScoreMode) -> list[TargetLike] | TargetLike:
     if each is not None:
         return [with_score(one, mode) for one in each]
     return with_score(target.item() if isinstance(target, Tensor) else target, mode)  # type: ignore[arg-type]
-
-
-def _agreement(rehearsal: Rehearsal) -> dict[str, Tensor]:
-    """How far half precision ranks the probes as full precision does, where both were sent."""
-    found = rehearsal.rank_correlation()
-    return {} if found is None else {"bf16_rank_correlation": found}
 
 
 def _where_watched(task: Task, sight: Sight) -> dict[str, object]:

@@ -128,6 +128,18 @@ class Passes:
             scores.register_hook(self._went_back)
         return scores
 
+    def output(self, images: Tensor, *beside: Tensor) -> object:
+        """One plain forward; nothing is watched."""
+        self.forwards += len(images)
+        return self.network.forward(self.arranged(images), *beside)
+
+    def arranged(self, images: Tensor) -> Tensor:
+        """A copy as it lies in memory when it is sent."""
+        layout = torch.preserve_format
+        if self._layout is not None and images.ndim == self._layout[0]:
+            layout = self._layout[1]
+        return images.detach().clone(memory_format=layout)
+
     def _went_back(self, gradient: Tensor) -> None:
         self.backwards += len(gradient)
 
@@ -229,10 +241,7 @@ class Passes:
         return gradient
 
     def _enter(self, images: Tensor, input_gradient: bool) -> Tensor:
-        layout = torch.preserve_format
-        if self._layout is not None and images.ndim == self._layout[0]:
-            layout = self._layout[1]
-        leaf = images.detach().clone(memory_format=layout)
+        leaf = self.arranged(images)
         return leaf.requires_grad_() if input_gradient else leaf
 
 

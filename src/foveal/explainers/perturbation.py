@@ -12,12 +12,14 @@ from torch import Tensor
 from foveal.core import ScoreMode
 from foveal.explainers.base import (
     AbstractExplainer,
+    Cover,
     Fold,
     Frame,
     MethodCard,
     Need,
     Probes,
     Seen,
+    Window,
     check_count,
 )
 from foveal.explainers.grid import resize
@@ -83,15 +85,16 @@ class Occlusion(AbstractExplainer):
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         images = clean.images
         windows = self._windows(images.shape[2:])
-        cover = reference(self.fill, images, frame)
+        pixels = reference(self.fill, images, frame)
 
         def build(number: int) -> Tensor:
             covered = images.clone()
             where = (slice(None), slice(None), *windows[number])
-            covered[where] = cover[where]
+            covered[where] = pixels[where]
             return covered
 
-        return (Probes(count=len(windows), build=build),)
+        cover = Cover(windows=windows, pixels=pixels)
+        return (Probes(count=len(windows), build=build, cover=cover),)
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         grid = clean.images.shape[2:]
@@ -103,7 +106,7 @@ class Occlusion(AbstractExplainer):
             covers[where] += 1
         return Fold(map=drops / covers)
 
-    def _windows(self, grid: Sequence[int]) -> list[tuple[slice, ...]]:
+    def _windows(self, grid: Sequence[int]) -> list[Window]:
         windows = _per_axis("window", self.window, [max(1, n // _WINDOW_SHARE) for n in grid])
         strides = _per_axis("stride", self.stride, [max(1, w // 2) for w in windows])
         for window, stride, side in zip(windows, strides, grid, strict=True):

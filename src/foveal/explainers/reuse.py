@@ -18,11 +18,9 @@ from torch import Tensor, fx
 from torch.fx.node import map_arg
 from torch.utils._pytree import tree_leaves, tree_map
 
+from foveal.explainers.base import Window
 from foveal.explainers.reach import Places, apply, cut, paste
 from foveal.explainers.splitting import CannotSplitError, Split, is_map, split, traced
-
-Window = tuple[slice, ...]
-"""Rows and columns (slices first for a volume) of the pixels that are covered."""
 
 _WORTH = 0.8
 """With more than this share of the work left, plain passes are as fast."""
@@ -252,8 +250,8 @@ def _fitting(
 ) -> tuple[fx.GraphModule, Split]:
     """The network traced for as many windows as a pass should take: groups of about one size."""
     total = len(windows.starts)
+    plan = split(traced(forward, image, 2), windows, 2)
     count = min(max_batch, total)
-    plan = split(traced(forward, image, count), windows, count)
     room = int(plain_batch * plan.largest / max(plan.largest_part, 1.0))
     count = ceil(total / ceil(total / min(max(room, 1), count)))
     graph = traced(forward, image, count)
