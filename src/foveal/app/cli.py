@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from foveal import __version__
+from foveal.app.gallery import gallery
 from foveal.app.looking import check, inspect, measures, methods
 from foveal.app.running import demo, explain, measure, report, run
 
@@ -24,7 +25,7 @@ def foveal() -> None:
     """
 
 
-for _command in (demo, run, explain, measure, report, methods, measures, inspect, check):
+for _command in (demo, gallery, run, explain, measure, report, methods, measures, inspect, check):
     foveal.add_command(_command)
 
 

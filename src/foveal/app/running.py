@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from foveal.run.plan import Level
     from foveal.store import Run
 
-_SOME_FAILED = 3
+SOME_FAILED = 3
 
 trust = click.option(
     "--trust",
@@ -32,11 +32,14 @@ regions = click.option(
     "--regions", metavar="PATTERN", help='Mask files, such as "masks/{stem}_{region}.png".'
 )
 
+modality = click.option("--modality", type=click.Choice(["fundus", "oct", "slit-lamp"]))
+seed = click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+
 
 @click.command()
 @click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path))
 @click.option("--eyes", default=12, show_default=True, type=click.IntRange(1))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@seed
 def demo(out: Path, eyes: int, seed: int) -> int:
     """Explain a retinopathy grader on synthetic eyes; needs no data and no network."""
     from foveal.app.demonstration import write_demo
@@ -68,8 +71,8 @@ def run(plan: Path, trust: bool) -> int:
 @click.option(
     "--out", "-o", default="foveal-run", show_default=True, type=click.Path(path_type=Path)
 )
-@click.option("--modality", type=click.Choice(["fundus", "oct", "slit-lamp"]))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@modality
+@seed
 @click.option("--keep-identity", is_flag=True, help="Leave names of files and patients in the run.")
 @trust
 def explain(
@@ -185,7 +188,7 @@ def _run(plan: "Plan", base: Path, *, trusted: bool, command: str) -> int:
         click.echo(f"failed: {name}: {why}", err=True)
     if summary.failed and plan.output.identity == "pseudonym":
         click.echo(f"the files behind these names are in {job.key}", err=True)
-    return _SOME_FAILED if summary.failed else 0
+    return SOME_FAILED if summary.failed else 0
 
 
 @contextmanager
@@ -209,4 +212,4 @@ def _write_report(run: "Run", kinds: tuple[str, ...], *, figures: bool) -> int:
         click.echo(f"audit file: {write_audit(run)}")
     if "html" in kinds:
         click.echo(f"report: {write_page(run)}")
-    return _SOME_FAILED if run.failures() else 0
+    return SOME_FAILED if run.failures() else 0

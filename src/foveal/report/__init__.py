@@ -2,11 +2,16 @@
 
 from foveal.report.audit import schema, write_audit
 from foveal.report.colour import Scale, evidence, overlay, scale_of
+from foveal.report.exhibits import Exhibit, Wall
 from foveal.report.figures import case_figure, save_figure, write_figures
+from foveal.report.gallery import GalleryFacts, write_gallery
 from foveal.report.page import case_html, write_page
 
 __all__ = [
+    "Exhibit",
+    "GalleryFacts",
     "Scale",
+    "Wall",
     "case_figure",
     "case_html",
     "evidence",
@@ -16,5 +21,6 @@ __all__ = [
     "schema",
     "write_audit",
     "write_figures",
+    "write_gallery",
     "write_page",
 ]

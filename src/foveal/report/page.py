@@ -1,36 +1,22 @@
 """One HTML file that needs no other: for reading, printing and filing."""
 
-import json
 import os
-from base64 import b64encode
 from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from foveal.core import StoreError
-from foveal.report.cohort import Cohort, beats_chance, missing_in_words
+from foveal.report.cohort import Cohort
 from foveal.report.concepts import concept_scores, methods_of
 from foveal.report.history import history
-from foveal.report.inline import svg_path
 from foveal.report.limits import LIMITS
 from foveal.report.sheets import anchor, case_sheet
-from foveal.report.summary import Header, check_in_words, map_label, summary
-from foveal.report.words import (
-    DIRECTIONS,
-    counted,
-    measure_name,
-    number,
-    range_in_words,
-    share,
-    target_in_words,
-)
+from foveal.report.summary import Header, map_label, summary
+from foveal.report.templating import environment, inline
 from foveal.store import Case, Run
 
 MAX_CASES = 60
@@ -76,9 +62,9 @@ def case_html(case: Case) -> str:
     Raises:
         ValueError: A case without a picture.
     """
-    template = _environment().get_template("fragment.html")
+    template = environment().get_template("fragment.html")
     sheet = None if case.failure is not None else case_sheet(case)
-    return template.render(case=sheet, failed=case, **_inline())
+    return template.render(case=sheet, failed=case, **inline())
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -121,7 +107,7 @@ class _Sections:
 def _read(run: Run, sections: _Sections) -> tuple[Cohort, _Sections]:
     """Read every case once: count it, and set its section where the page will show it."""
     cohort = Cohort()
-    template = _environment().get_template("case.html")
+    template = environment().get_template("case.html")
     for case in run.cases():
         cohort.add(case)
         if case.failure is None and sections.wants(case.id):
@@ -134,7 +120,7 @@ def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
     header = _header(run)
     told = history(run)
     unfinished = header.get("shards", 0) - len(run.numbers())
-    template = _environment().get_template("report.html")
+    template = environment().get_template("report.html")
     return template.generate(
         header=header,
         summary=summary(header, cohort, told, max(0, unfinished)),
@@ -147,7 +133,7 @@ def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
         described=[measure["name"] for measure in header["measures"]],
         shown=sections.places,
         sections=sections,
-        **_inline(),
+        **inline(),
     )
 
 
@@ -159,59 +145,3 @@ def _header(run: Run) -> Header:
             "a copy, or run the plan again into another folder"
         )
     return run.header
-
-
-@cache
-def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("foveal.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {
-        "beats_chance": beats_chance,
-        "check_in_words": check_in_words,
-        "counted": counted,
-        "direction": DIRECTIONS.__getitem__,
-        "grouped": lambda count: f"{count:,}".replace(",", "\u202f"),
-        "measure_name": measure_name,
-        "missing_in_words": missing_in_words,
-        "number": number,
-        "numbers": lambda values: ", ".join(map(number, values)),
-        "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
-        "range_in_words": lambda bounds: range_in_words(*bounds),
-        "settings_in_words": _settings_in_words,
-        "share": share,
-        "svg_path": lambda line: svg_path([line]),
-        "target_in_words": target_in_words,
-    }
-    return made
-
-
-@cache
-def _inline() -> Mapping[str, str]:
-    """Style and script, and the script's hash: the page forbids every other one."""
-    files = Path(__file__).with_name("templates")
-    script = (files / "script.js").read_text(encoding="utf-8")
-    digest = b64encode(sha256(script.encode()).digest()).decode()
-    style = (files / "style.css").read_text(encoding="utf-8")
-    return {"style": style, "script": script, "script_hash": f"sha256-{digest}"}
-
-
-def _settings_in_words(settings: Mapping[str, object]) -> str:
-    said = [f"{name.replace('_', ' ')} {_plain(value)}" for name, value in settings.items()]
-    return ", ".join(said) or "none"
-
-
-def _plain(value: object) -> str:
-    if value is None:
-        return "by default"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items()) or "none"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return " × ".join(map(str, value)) or "none"
-    return str(value)

@@ -24,7 +24,7 @@ from foveal.report.words import map_name, no_map, number, percent, target_in_wor
 from foveal.store import Case, Explained, View
 
 INK = "#20262b"
-_PALE = "#59626a"
+PALE = "#59626a"
 _LETTERS = 58
 """That fit below a panel in one line."""
 
@@ -107,7 +107,7 @@ def draw_map(
         _draw_heights(panel, values, scale)
     _draw_scale(slot, scale)
     words = _small_print(case, explained, scale, way)
-    slot.write(words, slot.height + 0.36, size=6.5, colour=_PALE)
+    slot.write(words, slot.height + 0.36, size=6.5, colour=PALE)
 
 
 def _show(panel: Axes, picture: Picture) -> Grid:
@@ -171,7 +171,7 @@ def _draw_scale(slot: Slot, scale: Scale) -> None:
     )
     ticks = [scale.low, 0.0, scale.limit] if scale.signed else [0.0, scale.limit]
     bar.set_ticks(ticks, labels=[number(tick) for tick in ticks], fontsize=7, color=INK)
-    bar.ax.tick_params(length=2, pad=1.5, color=_PALE)
+    bar.ax.tick_params(length=2, pad=1.5, color=PALE)
     labels = bar.ax.get_xticklabels()
     labels[0].set_horizontalalignment("left")
     labels[-1].set_horizontalalignment("right")

@@ -87,7 +87,7 @@ def case_sheet(case: Case) -> CaseSheet:
         title=title(case),
         facts=tuple(_facts(case)),
         picture=picture,
-        views=tuple(_view_sheet(case, view, picture) for view in case.views),
+        views=tuple(view_sheet(case, view, picture) for view in case.views),
     )
 
 
@@ -110,7 +110,8 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
         yield "SHA-256 of the file", f"{case.sha256[:16]}…"
 
 
-def _view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
+def view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
+    """What one model said of a case, and the maps of the view with their scores."""
     values = view.prediction.values
     way = way_of(case, view, map_grid(picture))
     anatomy = [region.name for region in view.regions if region.kind == "anatomy"]

@@ -1,6 +1,6 @@
 """The report's words: what a reader sees instead of codes, keys and bare floats."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import floor, isfinite, log10
 
 from foveal.core import REASONS, Attribution, Direction, Laterality, Modality
@@ -158,6 +158,33 @@ def range_in_words(low: float | None, high: float | None) -> str:
     if bounded[0]:
         return f"{number(low or 0)} or more"
     return f"{number(high or 0)} or less" if bounded[1] else "any number"
+
+
+def settings_in_words(settings: Mapping[str, object]) -> str:
+    """Settings by name, in one line."""
+    said = [f"{name.replace('_', ' ')} {_plain(value)}" for name, value in settings.items()]
+    return ", ".join(said) or "none"
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "by default"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " × ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def value_in_words(part: object) -> str | None:
+    """A number, a few words, or a truth; `None` for what is no single value."""
+    if isinstance(part, bool):
+        return _plain(part)
+    if isinstance(part, int | float):
+        return number(part)
+    return part if isinstance(part, str) else None
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

@@ -59,7 +59,7 @@ class Casework:
             with self._warnings_of(entry, identity):
                 with self.stage("read"):
                     image = entry.described(read(entry.path, modality=entry.modality))
-                    regions = _regions_of(entry, image)
+                    regions = regions_of(entry, image)
                 views = tuple(
                     self._view(name, image, regions, model, targets, question)
                     for model, targets, question in self.questions
@@ -242,7 +242,7 @@ def _question(plan: Plan, table: ModelTable) -> Question:
     )
 
 
-def _regions_of(entry: Entry, image: Image) -> list[Region]:
+def regions_of(entry: Entry, image: Image) -> list[Region]:
     """The masks of an image; none where the pattern finds none for it."""
     if entry.regions is None or not find_regions(entry.regions, entry.path.stem):
         return []

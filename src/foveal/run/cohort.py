@@ -59,7 +59,16 @@ def cohort(plan: Plan, folder: Path) -> list[Entry]:
         PlanError: A pattern or a manifest without images, a manifest that cannot be read or lacks
             a column, or an image that is named twice.
     """
-    entries = [entry for table in plan.images for entry in _entries(table, folder)]
+    return images_of(plan.images, folder)
+
+
+def images_of(tables: Sequence[ImagesTable], folder: Path) -> list[Entry]:
+    """All images that the tables name, in the order of their paths.
+
+    Raises:
+        PlanError: As for `cohort`.
+    """
+    entries = [entry for table in tables for entry in _entries(table, folder)]
     ((path, times),) = Counter(entry.path.resolve() for entry in entries).most_common(1)
     if times > 1:
         raise PlanError(f"{path} is in the plan twice; each image counts once")

@@ -57,6 +57,23 @@ def estimate(job: Job) -> Estimate:
     return Estimate(images=left, forward=forward, backward=backward, minutes=seconds / 60)
 
 
+def estimate_alone(
+    model: Model, table: ModelTable, explainers: Sequence[AbstractExplainer], images: int
+) -> Estimate:
+    """Count the passes of methods that are asked one by one, each with a shared pass of its own."""
+    shape = (model.card.input.channels, *model.card.input.size)
+    maps = images * len(targets_of(model, table))
+    channels = _channels(model, table)
+    forward, backward = images, 0
+    for explainer in explainers:
+        places = max(1, len(table.layers or ())) if explainer.watches_layer else 1
+        ahead, back = planned_passes(explainer, shape, channels)
+        forward += maps * (1 + places * ahead)
+        backward += maps * (places * back + explainer.wants.backward)
+    seconds = (forward + _BACKWARD * backward) * _seconds_of_pass(model)
+    return Estimate(images=images, forward=forward, backward=backward, minutes=seconds / 60)
+
+
 def planned_passes(
     explainer: AbstractExplainer, shape: Sequence[int], channels: int = 1
 ) -> tuple[int, int]:
