@@ -200,7 +200,7 @@ def _reaches(network: Network, images: Tensor, request: Request, layers: Layers)
         recorded(module) as runs,
     ):
         network.forward(own, *(one[:1] for one in request.beside))
-    reached = {run.name: run.output.requires_grad for run in runs}
+    reached = {run.name: run.differentiable for run in runs}
     return any(reached.get(name, True) for name in names)
 
 

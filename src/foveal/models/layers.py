@@ -44,15 +44,22 @@ class LayerRun:
     name: str
     module: nn.Module
     output: Tensor
+    """Its shape and type; the values are not kept."""
+    differentiable: bool
+    """Whether the output depends on the images in the autograd graph."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class _Candidate:
-    """A layer with places, and what the score feels there."""
+    """A layer with places, and whether the score feels anything there."""
 
     run: LayerRun
     layout: Layout
-    felt: bool
+    felt: bool | None = None
+    """`None` where the score does not depend on it."""
+
+    def feels(self, gradient: Tensor) -> None:
+        self.felt = bool(self.layout.to_grid(gradient).any())
 
     @property
     def cells(self) -> int:
@@ -138,23 +145,22 @@ def choose(
         ModelError: No layer is spatial and connected to the score.
     """
     images = images.detach().clone().requires_grad_()
-    with torch.enable_grad(), recorded(module) as runs:
+    found: list[_Candidate] = []
+
+    def seen(run: LayerRun, output: Tensor) -> None:
+        layout = layout_of(run.module, run.output, images)
+        # A linear layer is a step inside a block, not its features.
+        if run.differentiable and not isinstance(run.module, nn.Linear) and layout is not None:
+            found.append(_Candidate(run=run, layout=layout))
+            output.register_hook(found[-1].feels)
+
+    with torch.enable_grad(), recorded(module, seen):
         output = forward(images)
         total = score(output).sum()
     outputs = [one for one in _tensors(output) if has_grid(one, images) and prod(one.shape[2:]) > 1]
-    gradients: dict[int, Tensor] = {}
     if total.requires_grad:
-        asked = [run for run in runs if run.output.requires_grad]
-        found = torch.autograd.grad(total, [run.output for run in asked], allow_unused=True)
-        gradients = {id(r): g for r, g in zip(asked, found, strict=True) if g is not None}
-    connected = [run for run in runs if id(run) in gradients]
-    candidates = [
-        _Candidate(run=run, layout=layout, felt=bool(layout.to_grid(gradients[id(run)]).any()))
-        for run in connected
-        if not isinstance(run.module, nn.Linear)  # a step inside a block, not its features
-        and (layout := layout_of(run.module, run.output, images)) is not None
-        and prod(layout.grid) > 1
-    ]
+        torch.autograd.grad(total, images, allow_unused=True)
+    candidates = [one for one in found if one.felt is not None and one.cells > 1]
     while candidates and any(candidates[-1].run.output.shape == o.shape for o in outputs):
         candidates.pop()  # it already has an output's classes on its grid
     if not candidates:
@@ -162,21 +168,30 @@ def choose(
             "no layer of this model has a grid and a gradient of this score, so none can be "
             "chosen; name one with layers=, or use a method that watches no layer"
         )
-    return _report([c for c in candidates if c.felt] or candidates, dense=bool(outputs))
+    return _report([one for one in candidates if one.felt] or candidates, dense=bool(outputs))
 
 
 @contextmanager
-def recorded(module: nn.Module) -> Generator[list[LayerRun]]:
-    """Every module's tensor output, in the order in which the modules finish."""
+def recorded(
+    module: nn.Module, seen: Callable[[LayerRun, Tensor], None] | None = None
+) -> Generator[list[LayerRun]]:
+    """Every module that gives a tensor, in the order in which the modules finish.
+
+    Args:
+        module: The model.
+        seen: Called with each of them and its output, which may be changed in place later.
+    """
     runs: list[LayerRun] = []
 
-    def hook(name: str) -> Callable[[nn.Module, object, object], Tensor | None]:
-        def record(part: nn.Module, _: object, output: object) -> Tensor | None:
+    def hook(name: str) -> Callable[[nn.Module, object, object], None]:
+        def record(part: nn.Module, _: object, output: object) -> None:
             if not isinstance(output, Tensor):
-                return None
-            runs.append(LayerRun(name=name, module=part, output=output))
-            # An in-place layer after this one must not change what we saw.
-            return output.clone()
+                return
+            form = output.detach().to("meta")
+            graded = output.requires_grad
+            runs.append(LayerRun(name=name, module=part, output=form, differentiable=graded))
+            if seen is not None:
+                seen(runs[-1], output)
 
         return record
 

@@ -97,7 +97,7 @@ def tried(model: Model) -> Model:
         (gradient,) = torch.autograd.grad(output.sum(), images, allow_unused=True)
         if gradient is not None:
             gives.add("input gradient")
-    if any(run.output.ndim == images.ndim and run.output.requires_grad for run in runs):
+    if any(run.output.ndim == images.ndim and run.differentiable for run in runs):
         gives.add("layer gradients")
     return replace(model, gives=frozenset(gives), batch=batch)
 
