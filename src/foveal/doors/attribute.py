@@ -16,6 +16,7 @@ from foveal.explainers.watching import Network
 from foveal.models.heads import Head
 from foveal.models.targets import TargetLike, as_sequence
 
+_SEEDS = 2**63
 Methods = MethodLike | Sequence[MethodLike] | Mapping[str, MethodLike]
 
 
@@ -103,7 +104,8 @@ def attribute(
         TypeError: A batch that is no floating-point tensor, or a model that cannot be called.
         ModelError: The model cannot give what a method needs; the message says what can be done.
     """
-    _check_settings(head, layers, size, precision, max_batch)
+    _check_settings(head, layers, size, precision)
+    _check_numbers(seed, max_batch, progress)
     as_sequence(target)
     explainers = named_explainers(methods)
     device = _device(model)
@@ -122,6 +124,11 @@ def attribute(
         network = _network(model)
         where = batch.device
         return explained(network, images, explainers, layers, request, size=size, device=where)
+    if isinstance(batch, str) or not isinstance(batch, Sequence | Mapping):
+        raise TypeError(
+            "batch must be a tensor of images, or a tuple or mapping of tensors for a model of "
+            f"several inputs, but is {type(batch).__name__}"
+        )
     inputs = Inputs.of(batch)
     largest = max(inputs.tensors.values(), key=lambda one: one.shape[2:].numel())
     request = replace(request, max_batch=batch_bound(largest, max_batch))
@@ -155,7 +162,7 @@ def _check_batch(batch: Tensor) -> None:
         raise TypeError(
             f"batch must hold floating-point numbers as the model takes them, but is {batch.dtype}"
         )
-    if batch.ndim < 4 or batch.shape[0] == 0:
+    if batch.ndim < 4 or batch.numel() == 0:
         raise ValueError(
             "batch must be (batch, channel, row, column) or (batch, channel, slice, row, column) "
             f"with at least one image, but its shape is {tuple(batch.shape)}"
@@ -164,9 +171,7 @@ def _check_batch(batch: Tensor) -> None:
         raise ValueError("batch holds values that are not finite (NaN or infinity)")
 
 
-def _check_settings(
-    head: object, layers: object, size: object, precision: object, max_batch: object
-) -> None:
+def _check_settings(head: object, layers: object, size: object, precision: object) -> None:
     if head not in get_args(Head):
         known = ", ".join(get_args(Head))
         raise ValueError(f"head must be one of {known}, but is {head!r}; identity is a regression")
@@ -176,5 +181,14 @@ def _check_settings(
         raise ValueError(f'size must be None (native grids) or "input", but is {size!r}')
     if precision not in (None, "float32", "bf16"):
         raise ValueError(f'precision must be "float32" or "bf16", but is {precision!r}')
-    if not isinstance(max_batch, int) or max_batch < 1:
+
+
+def _check_numbers(seed: object, max_batch: object, progress: object) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEEDS:
+        raise ValueError(f"seed must be a whole number from 0 to 2**63 - 1, but is {seed!r}")
+    if isinstance(max_batch, bool) or not isinstance(max_batch, int) or max_batch < 1:
         raise ValueError(f"max_batch must be a number from 1 on, but is {max_batch!r}")
+    if progress is not None and not callable(progress):
+        raise TypeError(
+            f"progress must be called with the probes done and planned, but is {progress!r}"
+        )

@@ -101,7 +101,7 @@ def explained(
         tasks, notes = plan_tasks(network, images, explainers, layers, request)
         outcomes = explain_batch(network, images, tasks, request)
     except RuntimeError as error:
-        why = _why_refused(images, network.module)
+        why = _why_refused(images, network.module, str(error))
         if why is None:
             raise
         raise ValueError(f"{why} ({error})") from error
@@ -118,8 +118,9 @@ def explained(
     return Maps(maps, info)
 
 
-def _why_refused(images: Tensor, module: nn.Module | None) -> str | None:
+def _why_refused(images: Tensor, module: nn.Module | None, error: str) -> str | None:
     """What is most likely wrong with a batch on which the model failed."""
+    parts = [] if module is None else list(module.modules())
     types = {p.dtype for p in module.parameters() if p.is_floating_point()} if module else set()
     if types and images.dtype not in types:
         (wanted, *_) = types
@@ -128,6 +129,12 @@ def _why_refused(images: Tensor, module: nn.Module | None) -> str | None:
         return (
             f"batch is {tuple(images.shape)}, which looks like channels last; the model takes "
             "(batch, channel, row, column), so give batch.movedim(-1, 1)"
+        )
+    wanted = next((p.in_channels for p in parts if isinstance(p, nn.Conv2d | nn.Conv3d)), None)
+    if "channels" in error and wanted not in (None, images.shape[1]):
+        return (
+            f"batch is {tuple(images.shape)}, but the model's first convolution takes {wanted} "
+            "channels"
         )
     return None
 

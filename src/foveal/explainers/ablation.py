@@ -20,6 +20,7 @@ from foveal.explainers.base import (
 )
 from foveal.explainers.cam import weighted_sum
 from foveal.explainers.scorecam import liveliest, take
+from foveal.explainers.settings import check_flag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,7 @@ class AblationCAM(AbstractExplainer):
     def __post_init__(self) -> None:
         if self.fill not in ("zero", "mean"):
             raise ValueError(f"fill must be zero or mean, but is {self.fill!r}")
+        check_flag("normalise", self.normalise)
         if self.top is not None:
             check_count("top", self.top)
 

@@ -23,6 +23,7 @@ from foveal.explainers.base import (
     Watched,
 )
 from foveal.explainers.grid import resize
+from foveal.explainers.settings import check_flag
 
 NEEDS: tuple[Need, ...] = ("activations", "layer gradients")
 _LAYER = Wants(activation=True, gradient=True)
@@ -103,6 +104,9 @@ class GradCAMPlusPlus(AbstractExplainer):
         cost="1 F + the B above the layer",
         reference="Chattopadhay et al. 2018, Grad-CAM++, eq. 19",
     )
+
+    def __post_init__(self) -> None:
+        check_flag("normalised_alpha", self.normalised_alpha)
 
     def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
         activation, gradient = clean.layer.pair
@@ -213,6 +217,7 @@ class LayerCAM(AbstractExplainer):
             paper advises for shallow stages.
 
     Raises:
+        TypeError: `fuse` is no truth value, or `scale_layers` no names.
         ValueError: `scale_layers` without `fuse`.
 
     Reference:
@@ -234,6 +239,13 @@ class LayerCAM(AbstractExplainer):
     )
 
     def __post_init__(self) -> None:
+        check_flag("fuse", self.fuse)
+        named = isinstance(self.scale_layers, tuple | list)
+        if not named or not all(isinstance(name, str) for name in self.scale_layers):
+            raise TypeError(
+                'scale_layers must be names of layers, such as ("layer1", "layer2"), but '
+                f"is {self.scale_layers!r}"
+            )
         if self.scale_layers and not self.fuse:
             raise ValueError("scale_layers belongs to the fusion of layers; add fuse=True")
 

@@ -21,6 +21,7 @@ from foveal.explainers.base import (
     check_count,
 )
 from foveal.explainers.cav import Training, Trial, balanced, holm, two_sided
+from foveal.explainers.settings import check_number
 
 Pool = Literal["none", "mean"]
 _FEWEST_SETS = 30
@@ -109,12 +110,19 @@ class TCAV(AbstractExplainer):
                 'concepts must be images by name, such as {"haemorrhage": images}, but is '
                 f"{self.concepts!r}"
             )
+        if not isinstance(self.random, Tensor | None):
+            raise TypeError(
+                "random must be a tensor of images, which no plan file can hold, but is "
+                f"{type(self.random).__name__}"
+            )
         for name, (own, random) in self._sets().items():
             _check_examples(name, own, random)
         check_count("runs", self.runs)
         check_count("random_sets", self.random_sets)
         if self.random_sets < _FEWEST_SETS:
             raise ValueError(f"random_sets must be at least 30, but is {self.random_sets}")
+        for what in ("ridge", "least_accuracy"):
+            check_number(what, getattr(self, what))
         if not self.ridge > 0:
             raise ValueError(f"ridge must be positive, but is {self.ridge}")
         if self.pool not in get_args(Pool):

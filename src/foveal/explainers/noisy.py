@@ -20,6 +20,7 @@ from foveal.explainers.base import (
     check_count,
 )
 from foveal.explainers.gradients import INPUT, NEEDS, SIGN, input_gradient
+from foveal.explainers.settings import check_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,7 @@ class VarGrad(AbstractExplainer):
         noise: Standard deviation as a share of the image's range.
 
     Raises:
-        ValueError: No samples, or noise that is not positive.
+        ValueError: Fewer than two samples, or noise that is not positive.
 
     Reference:
         Adebayo et al. 2018, Local Explanation Methods for Deep Neural Networks Lack Sensitivity
@@ -155,6 +156,8 @@ class VarGrad(AbstractExplainer):
 
     def __post_init__(self) -> None:
         check_noise(self.samples, self.noise, without="saliency")
+        if self.samples < 2:
+            raise ValueError(f"samples must be at least 2 for a variance, but is {self.samples}")
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         return noisy_copies(clean, frame.draw, self.samples, self.noise)
@@ -167,6 +170,7 @@ class VarGrad(AbstractExplainer):
 def check_noise(samples: object, noise: float, *, without: str) -> None:
     """Refuse no samples, and no noise: `without` names the method that has none."""
     check_count("samples", samples)
+    check_number("noise", noise)
     if not noise > 0:
         raise ValueError(f"noise must be positive, but is {noise}; for none use {without}")
 

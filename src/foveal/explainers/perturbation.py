@@ -24,6 +24,7 @@ from foveal.explainers.base import (
 )
 from foveal.explainers.grid import resize
 from foveal.explainers.reference import Reference, check_reference, reference
+from foveal.explainers.settings import check_number
 
 _WINDOW_SHARE = 8
 """The default window is an eighth of each side."""
@@ -147,7 +148,8 @@ class RISE(AbstractExplainer):
             units also `black` and `field-mean`.
 
     Raises:
-        ValueError: No masks or cells, `keep` outside (0, 1), or an unknown fill.
+        ValueError: No masks or cells, `keep` outside (0, 1), more cells than pixels to a
+            side, or an unknown fill.
 
     Reference:
         Petsiuk et al. 2018, RISE, equation 6, and section 3.2 for the masks.
@@ -171,6 +173,7 @@ class RISE(AbstractExplainer):
     def __post_init__(self) -> None:
         check_count("masks", self.masks)
         check_count("cells", self.cells)
+        check_number("keep", self.keep)
         if not 0 < self.keep < 1:
             raise ValueError(f"keep must be in (0, 1), but is {self.keep}")
         check_reference("fill", self.fill)
@@ -181,6 +184,9 @@ class RISE(AbstractExplainer):
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         images = clean.images
+        smallest = min(images.shape[2:])
+        if self.cells > smallest:
+            raise ValueError(f"{self.cells} cells a side do not fit the image's {smallest} pixels")
         cover = reference(self.fill, images, frame)
 
         def build(number: int) -> Tensor:

@@ -28,6 +28,8 @@ def named_explainers(methods: object) -> dict[str, AbstractExplainer]:
         TypeError: Neither a name nor an explainer.
     """
     if isinstance(methods, Mapping):
+        if not all(isinstance(name, str) for name in methods):
+            raise TypeError(f"names of your own must be texts, but are {list(methods)}")
         pairs = [(name, _explainer(method)) for name, method in methods.items()]
     else:
         listed = (
@@ -144,6 +146,8 @@ def _explainer(method: object) -> AbstractExplainer:
         return method
     if isinstance(method, str):
         return explainer_named(method)
+    if isinstance(method, type) and issubclass(method, AbstractExplainer):
+        raise TypeError(f"{method.__name__} is a class; make one of it, {method.__name__}()")
     raise TypeError(
         "a method is a name or an explainer with its settings, such as "
         f"IntegratedGradients(steps=50), but is {method!r}"

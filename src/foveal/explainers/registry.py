@@ -1,5 +1,7 @@
 """Which methods are built."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 
@@ -105,8 +107,7 @@ def explainer_named(name: str, **settings: object) -> AbstractExplainer:
     """
     built = {cls.name: cls for cls in _BUILT}
     if name not in built:
-        near = get_close_matches(name, built, n=3) or list(built)
-        raise ValueError(f"there is no method {name!r}; near names: {', '.join(near)}")
+        raise ValueError(f"there is no method {name!r}; {_offered(name, built)}")
     cls = built[name]
     settable = fields(cls)  # pyright: ignore[reportArgumentType]
     known = [field.name for field in settable]
@@ -122,3 +123,11 @@ def explainer_named(name: str, **settings: object) -> AbstractExplainer:
                 f"foveal.explainers.{cls.__name__}({field.name}=...)"
             )
     return cls(**settings)
+
+
+def _offered(name: str, built: Mapping[str, type[AbstractExplainer]]) -> str:
+    """Methods whose name, or whose class's name, is near; all where none is."""
+    spelt = {cls.__name__.lower(): own for own, cls in built.items()} | {own: own for own in built}
+    plain = re.sub(r"[^a-z+]", "", name.lower())
+    near = dict.fromkeys(spelt[found] for found in get_close_matches(plain, spelt, n=4, cutoff=0.5))
+    return f"near names: {', '.join(near)}" if near else f"there are {', '.join(built)}"

@@ -21,6 +21,7 @@ from foveal.explainers.base import (
 from foveal.explainers.composites import BOX, COMPOSITES, Composite
 from foveal.explainers.conservation import Propagated
 from foveal.explainers.propagation import STARTS, Bounds, FirstConvolution, Relevance
+from foveal.explainers.settings import check_number
 
 Bound = float | int | tuple[float, ...] | Tensor | None
 
@@ -78,6 +79,7 @@ class LRP(AbstractExplainer):
     Raises:
         ValueError: An unknown composite or start, an epsilon or gamma that is not positive, a box
             without its sides, or sides without a box.
+        TypeError: A setting of the wrong kind.
         ModelError: zennit is missing, or the model has an operation without a rule.
 
     Reference:
@@ -108,10 +110,13 @@ class LRP(AbstractExplainer):
         if self.start not in STARTS:
             raise ValueError(f"start must be 'logit' or 'one', but is {self.start!r}")
         for name in ("epsilon", "gamma"):
+            check_number(name, getattr(self, name))
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, but is {getattr(self, name)}")
         if self.composite != BOX and not (self.low is None and self.high is None):
             raise ValueError(f"low and high are the sides of a box; use composite={BOX!r}")
+        for name, side in (("low", self.low), ("high", self.high)):
+            _check_side(name, side)
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         composite = Composite(name=self.composite, epsilon=self.epsilon, gamma=self.gamma)
@@ -156,6 +161,15 @@ class LRP(AbstractExplainer):
                 "know: give low= and high= in the units of the tensor, one number or one a channel"
             )
         return _filled("low", low, images), _filled("high", high, images)
+
+
+def _check_side(name: str, side: object) -> None:
+    if side is None or isinstance(side, Tensor):
+        return
+    if isinstance(side, str) or not isinstance(side, int | float | Sequence):
+        raise TypeError(f"{name} must be a number, one a channel or a tensor, but is {side!r}")
+    for number in side if isinstance(side, Sequence) else (side,):
+        check_number(name, number)
 
 
 def _filled(name: str, bound: Bound, images: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The parts of an image that come and go together: superpixels, or regions that the user names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +67,11 @@ def label_image(segments: Segments) -> Int[Tensor, "..."]:
             if labels.is_floating_point() or labels.is_complex():
                 raise TypeError(f"a label image must hold whole numbers, but is {labels.dtype}")
             return labels.long()
+    if isinstance(segments, str) or not isinstance(segments, Iterable):
+        raise TypeError(
+            "segments must be a label image of whole numbers or a list of masks or Regions, but is "
+            f"{segments!r}"
+        )
     masks = [_mask(one) for one in segments]
     if not masks:
         raise ValueError("segments needs at least one mask; give None for superpixels")

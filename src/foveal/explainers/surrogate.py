@@ -24,6 +24,7 @@ from foveal.explainers.base import (
 from foveal.explainers.fitting import Fit, rank_agreement, ridge_fit, shapley_fit
 from foveal.explainers.players import Players, check_tabular, per_image, players
 from foveal.explainers.reference import Reference, check_reference
+from foveal.explainers.settings import check_number
 from foveal.explainers.superpixels import Segments, label_image
 
 
@@ -99,6 +100,8 @@ class LIME(AbstractExplainer):
 
     def __post_init__(self) -> None:
         _settle(self)
+        check_number("width", self.width)
+        check_number("ridge", self.ridge)
         if not self.width > 0:
             raise ValueError(f"width must be above 0, but is {self.width}")
         if not self.ridge >= 0:
@@ -299,6 +302,9 @@ def _settle(method: LIME | KernelSHAP) -> None:
     """Check the settings that both methods have, and keep them in one form."""
     for what in ("superpixels", "samples", "groups"):
         check_count(what, getattr(method, what))
+    for what, why in (("superpixels", "parts are compared"), ("groups", "fits are compared")):
+        if getattr(method, what) < 2:
+            raise ValueError(f"{what} must be at least 2, as {why}, but is 1")
     if method.groups > method.samples:
         raise ValueError(
             f"groups are sets of samples, but {method.groups} groups were asked of "
