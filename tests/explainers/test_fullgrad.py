@@ -95,6 +95,41 @@ def test_the_map_and_the_head_sum_to_the_score_of_piecewise_linear_networks(kind
     assert values.shape == (2, *batch.shape[2:])
 
 
+class AddedByHand(Convolutional):
+    """Each bias after its layer, in place, with channels last and in the head, as Keras does."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        stem, first, last = self.stem, self.body[0], self.body[2]
+        features = F.conv2d(batch, stem.weight, stride=2, padding=1).add_(stem.bias[:, None, None])
+        features = F.conv2d(self.norm(features).relu(), first.weight, padding=1)
+        features = (features.movedim(1, -1) + first.bias).relu().movedim(-1, 1)
+        features = F.conv2d(features, last.weight, stride=2) + last.bias[:, None, None]
+        return F.linear(features.relu().mean(dim=(2, 3)), self.head.weight) + self.head.bias
+
+
+def test_a_bias_that_is_added_by_hand_counts_as_that_of_a_layer():
+    values, info = _explained(AddedByHand().eval(), images(2))
+    expected, plain = _explained(Convolutional().eval(), images(2))
+    torch.testing.assert_close(values, expected)
+    for part in ("picture", "head_biases", "remainder"):
+        torch.testing.assert_close(info.parts[part], plain.parts[part])
+
+
+class Positioned(OnePixel):
+    """A number a pixel is added after the layer, and a constant."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        positions = torch.tensor([[4.0, 3.0], [2.0, 1.0]])
+        return (self.layer(batch) + positions + 1).flatten(1).sum(dim=1, keepdim=True)
+
+
+def test_positions_and_constants_are_no_biases():
+    values, info = _explained(Positioned(), torch.ones(1, 1, 2, 2), target=0)
+    # 2 * 1 - 1 at each pixel; the positions sum to 10 and the constants to 4.
+    torch.testing.assert_close(values, torch.ones(1, 2, 2))
+    assert info.parts["remainder"].tolist() == [14.0]
+
+
 def _terms(model: Convolutional, image: Tensor) -> list[Tensor]:
     """Image and biases times their gradients, one tensor a layer, by running it step by step."""
     leaf = image.clone().requires_grad_()

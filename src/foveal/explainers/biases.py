@@ -69,8 +69,9 @@ class BiasTerms(AbstractInstrument):
 
     These are the biases of convolutions, linear layers and norms, the shift that batch norm makes
     with its recorded statistics, beta - mean gamma / sigma, and what is added to the images before
-    the first layer, such as the mean that their normalisation subtracts. They are seen where the
-    operations are called, so that modules, functions and parts used twice count alike.
+    the first layer, such as the mean that their normalisation subtracts. A number a channel that
+    is added by hand, as Keras does, is a bias too. They are seen where the operations are called,
+    so that modules, functions and parts used twice count alike.
     """
 
     @contextmanager
@@ -156,9 +157,9 @@ class _Watching(AbstractRules):
             self.preparing = False
             bias = operation.named(*_BIASED[name]).get("bias")
             return _shaped(bias, taken, name) if isinstance(bias, Tensor) else None
-        if name in _SHIFTS and self.preparing and taken.requires_grad:
-            shift = operation.on(torch.zeros_like(taken))
-            return None if shift.requires_grad or shift.shape != taken.shape else (shift, 1)
+        if name in _SHIFTS and taken.requires_grad:
+            axis = 1 if self.preparing else _axis_of_channels(operation, taken)
+            return None if axis is None else _shift(operation, taken, axis)
         return None
 
     def _watch(self, result: Tensor, bias: Tensor, axis: int) -> None:
@@ -180,6 +181,24 @@ def _batch_norm(operation: Operation, taken: Tensor) -> tuple[Tensor, int] | Non
         return None
     shift = operation.on(taken.new_zeros(1, taken.shape[1]))
     return shift.reshape(-1, *[1] * (taken.ndim - 2)), 1
+
+
+def _shift(operation: Operation, taken: Tensor, axis: int) -> tuple[Tensor, int] | None:
+    """What is added to a tensor; nothing where that depends on the images too."""
+    shift = operation.on(torch.zeros_like(taken))
+    return None if shift.requires_grad or shift.shape != taken.shape else (shift, axis)
+
+
+def _axis_of_channels(operation: Operation, taken: Tensor) -> int | None:
+    """The axis along which one number a channel is added, where that is what is added."""
+    if len(operation.tensors) < 2:
+        return None
+    added = operation.tensors[1]
+    sides = (*[1] * (taken.ndim - added.ndim), *added.shape)
+    for axis, (side, own) in enumerate(zip(sides, taken.shape, strict=False)):
+        if axis > 0 and side == own == added.numel():
+            return axis
+    return None
 
 
 def _shaped(bias: Tensor, taken: Tensor, name: str) -> tuple[Tensor, int]:
