@@ -98,7 +98,7 @@ class AttentionReading(Reading):
         if not self.matrices:
             raise ModelError(
                 "no attention over the tokens of the image was seen in this model (it is a "
-                f"convolutional net, or compiled or traced); {_INSTEAD}"
+                f"convolutional net, a black box, or compiled or traced); {_INSTEAD}"
             )
         for matrix in self.matrices:
             _check(matrix)
