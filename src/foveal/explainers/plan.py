@@ -127,7 +127,7 @@ def chosen_layer(network: Network, images: Tensor, request: Request) -> model_la
     beside = [one[:1] for one in request.beside]
 
     def found() -> model_layers.LayerChoice:
-        return model_layers.choose_for(
+        return model_layers.choose(
             module, images, lambda one: network.forward(one, *beside), target, request.head
         )
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from foveal.core import ModelError
 from foveal.models.borrow import borrowed
-from foveal.models.layers import LayerChoice, choose_for, recorded
+from foveal.models.layers import LayerChoice, choose, recorded
 from foveal.models.model import Model
 
 
@@ -69,6 +69,6 @@ def describe(model: Model) -> Description:
 def _choice(model: Model, images: Tensor) -> tuple[LayerChoice | None, str | None]:
     target = 0 if model.card.task in ("segmentation", "multilabel", "regression") else None
     try:
-        return choose_for(model.module, images, model.forward, target, model.head), None
+        return choose(model.module, images, model.forward, target, model.head), None
     except ModelError as problem:
         return None, str(problem)

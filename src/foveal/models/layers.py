@@ -97,7 +97,7 @@ def name_of(module: nn.Module, layer: object) -> str:
     return layer
 
 
-def choose_for(
+def choose(
     module: nn.Module,
     images: Tensor,
     forward: Callable[[Tensor], object],
@@ -121,10 +121,10 @@ def choose_for(
         return fixed.score(output, sample)
 
     with torch.inference_mode(False), borrowed(module):
-        return choose(module, images[:1], forward, score)
+        return _last_spatial(module, images[:1], forward, score)
 
 
-def choose(
+def _last_spatial(
     module: nn.Module,
     images: Tensor,
     forward: Callable[[Tensor], object],

@@ -11,7 +11,7 @@ from foveal.core import ModelError
 from foveal.explainers import AbstractExplainer, Frame, Seen, Watched
 from foveal.models import Model
 from foveal.models.borrow import borrowed
-from foveal.models.layers import choose_for, recorded
+from foveal.models.layers import choose, recorded
 from foveal.run.casework import targets_of
 from foveal.run.local import Job
 from foveal.run.plan import ModelTable, Plan
@@ -117,7 +117,7 @@ def _channels(model: Model, table: ModelTable) -> int:
     try:
         if not named:
             target = targets_of(model, table)[0]
-            return choose_for(model.module, images, model.forward, target, model.head).channels
+            return choose(model.module, images, model.forward, target, model.head).channels
         with borrowed(model.module), torch.no_grad(), recorded(model.module) as runs:
             model.forward(images)
     except ModelError:
