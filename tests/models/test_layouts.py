@@ -50,6 +50,23 @@ def test_channels_are_second_or_last_as_the_layer_works(module, shape, last):
     assert layout.grid == (shape[1:3] if last else shape[2:])
 
 
+VOLUMES = [
+    pytest.param((2, 8, 3, 5, 6), (3, 5, 6), False, id="coarser alike"),
+    pytest.param((2, 8, 12, 5, 6), (12, 5, 6), False, id="all slices kept"),
+    pytest.param((2, 8, 3, 7, 9), (3, 7, 9), False, id="edges cut off"),
+    pytest.param((2, 12, 5, 6, 64), (12, 5, 6), True, id="channels last"),
+    pytest.param((2, 8, 30, 5, 6), None, False, id="more slices than the volume has"),
+    pytest.param((2, 8, 12, 5, 12), None, False, id="other rows than columns"),
+]
+
+
+@pytest.mark.parametrize(("shape", "grid", "last"), VOLUMES)
+def test_a_network_may_keep_more_slices_than_rows_and_columns(shape, grid, last):
+    layout = layout_of(nn.Identity(), torch.zeros(shape), torch.zeros(2, 1, 12, 20, 24))
+    found = None if layout is None else (layout.grid, layout.channels_last)
+    assert found == (None if grid is None else (grid, last))
+
+
 NO_GRID = [
     pytest.param(nn.Identity(), (2, 64), id="a vector"),
     pytest.param(nn.Identity(), (2, 8, 49, 3), id="other proportions"),

@@ -66,19 +66,21 @@ def layout_of(
 
 
 def has_grid(output: Tensor, images: Tensor) -> bool:
-    """Whether the axes after the second are the images' own, made coarser alike."""
+    """Whether the axes after the second are the images' own, rows and columns coarser alike."""
     same = output.ndim == images.ndim
     return same and _fits(tuple(output.shape[2:]), tuple(images.shape[2:]))
 
 
 def _fits(grid: tuple[int, ...], sides: tuple[int, ...]) -> bool:
-    """Whether a grid is the image made coarser alike in all directions."""
-    (rows, *others), (high, *wide) = grid, sides
-    expected = [rows * side / high for side in wide]
-    return all(
-        abs(other - side) <= max(_ROUNDING, _SLANT * side)
-        for other, side in zip(others, expected, strict=True)
-    )
+    """Whether a grid is the image made coarser, alike in rows and columns.
+
+    Slices lie further apart than pixels, so networks often keep more of them, or all.
+    """
+    *slices, rows, columns = grid
+    *deep, high, wide = sides
+    expected = rows * wide / high
+    alike = abs(columns - expected) <= max(_ROUNDING, _SLANT * expected)
+    return alike and all(own <= of + _ROUNDING for own, of in zip(slices, deep, strict=True))
 
 
 def _works_on_last(module: nn.Module, output: Tensor) -> bool:
