@@ -95,6 +95,14 @@ class Coral(nn.Module):
         return self.grade(images) + self.thresholds
 
 
+def volume_regressor() -> nn.Module:
+    """One number for a volume, such as an axial length in millimetres."""
+    return nn.Sequential(
+        nn.Conv3d(1, 6, 3, stride=2), nn.BatchNorm3d(6), nn.ReLU(), nn.Conv3d(6, 8, 3), nn.ReLU(),
+        nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(8, 1),
+    )  # fmt: skip
+
+
 def _loaded(loader: str, weights: Path) -> nn.Module:
     """Through the model card, as people load such files."""
     card = {

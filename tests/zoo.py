@@ -6,10 +6,19 @@ from itertools import pairwise
 
 import torch
 import torchvision_operators  # noqa: F401 (timm and torchvision import torchvision)
-from small_models import CLASSES, Coral, HuggingFaceViT, Small, keras_model, onnx_model
+from small_models import (
+    CLASSES,
+    Coral,
+    HuggingFaceViT,
+    Small,
+    keras_model,
+    onnx_model,
+    volume_regressor,
+)
 from torch import Tensor, nn
 
 from foveal.core import Target
+from foveal.models.heads import Head
 from foveal.models.targets import TargetLike
 
 
@@ -25,6 +34,7 @@ class Animal:
     grid: tuple[int, ...] = (2, 2)
     """Of the layer that is chosen, and of the patches where it has some."""
     target: TargetLike = 1
+    head: Head = "softmax"
 
     def __str__(self) -> str:
         return f"{self.library} {self.name}"
@@ -227,6 +237,8 @@ ZOO = [
     _small("ONNX", "converted CNN", lambda: onnx_model(17)),
     _small("ONNX", "black box", lambda: onnx_model(18)),
     _small("plain", "callable", lambda: Small().eval().forward),
-    _small("plain", "regressor", lambda: Small(outputs=1), target=0),
-    _small("plain", "CORAL grader", Coral, target=lambda output: output[:, 1]),
+    _small("plain", "regressor", lambda: Small(outputs=1), target=None, head="identity"),
+    _small("plain", "regressor of volumes", volume_regressor, target=None, head="identity",
+           shape=(1, 12, 20, 24), grid=(3, 7, 9)),
+    _small("plain", "CORAL grader", Coral, target=Target(at_least=2), head="coral"),
 ]  # fmt: skip

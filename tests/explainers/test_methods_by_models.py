@@ -98,10 +98,11 @@ def test_every_method_works_or_is_refused_as_the_documentation_says(animal):
     few = quick(images)
     asked = {name: few.get(name, name) for name in GRIDS}
     works = {name: method for name, method in asked.items() if name not in refusals}
-    maps = foveal.attribute(model, images, works, target=animal.target)
+    meant = {"target": animal.target, "head": animal.head}
+    maps = foveal.attribute(model, images, works, **meant)
     for name, says in refusals.items():
         with pytest.raises(ModelError, match=says):
-            foveal.attribute(model, images, asked[name], target=animal.target)
+            foveal.attribute(model, images, asked[name], **meant)
     assert set(maps.info) == set(works)
     for name, found in maps.items():
         assert found.shape == (2, *grid_of(name, animal)), name
