@@ -144,7 +144,7 @@ WRONG = [
     pytest.param(lambda: relevance_mass(MAP[None], MASK), "row, column", id="map axes"),
     pytest.param(lambda: relevance_mass(MAP, MASK * 7), "binary", id="mask values"),
     pytest.param(lambda: relevance_mass(MAP, MASK, field=EMPTY), "no pixel", id="empty field"),
-    pytest.param(lambda: iou(MAP, MASK, rule="otsu"), "rule must be", id="rule"),
+    pytest.param(lambda: iou(MAP, MASK, rule="best"), "rule must be", id="rule"),
     pytest.param(lambda: iou(MAP, MASK, quantile=0), "quantile must be", id="quantile"),
     pytest.param(lambda: pointing_game(MAP, MASK, tolerance_px=-1), "tolerance", id="tolerance"),
 ]

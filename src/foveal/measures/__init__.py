@@ -1,6 +1,18 @@
 """Is a map in the right place, and does it matter to the model? One function, one Score."""
 
+from foveal.measures.bands import ReferenceBand, reference_bands
 from foveal.measures.base import MeasureCard
+from foveal.measures.choosing import ThresholdDice, compare_thresholds
+from foveal.measures.concentration import (
+    EBC,
+    GINI,
+    MAP_ENTROPY,
+    MEAN_ATTRIBUTION_AREA,
+    ebc,
+    gini,
+    map_entropy,
+    mean_attribution_area,
+)
 from foveal.measures.cost import COST, cost
 from foveal.measures.curves import (
     DELETION_AUC,
@@ -24,23 +36,80 @@ from foveal.measures.drops import (
     masked_roi_drop,
     roi_drops,
 )
+from foveal.measures.lesions import (
+    FALSE_HIGHLIGHT_RATE,
+    LESION_HIT_RATE,
+    HitSettings,
+    false_highlight_rate,
+    lesion_hit_rate,
+)
 from foveal.measures.localisation import (
-    IOU,
+    MASS_LIFT,
     OUT_OF_FOV_MASS,
     POINTING_GAME,
     RELEVANCE_MASS,
-    iou,
+    RELEVANCE_RANK_ACCURACY,
+    ebpg,
+    energy_in_lesion,
+    mass_lift,
     out_of_fov_mass,
     pointing_game,
     relevance_mass,
+    relevance_rank_accuracy,
 )
+from foveal.measures.names import measure_named
+from foveal.measures.negative import NEGATIVE_IMAGE_PROFILE, negative_image_profile
+from foveal.measures.overlap import DICE, DICE_OVER_MAX, IOU, dice, dice_over_max, iou
 from foveal.measures.perturbation import Subject, make_subject
+from foveal.measures.pixelwise import (
+    CNR,
+    MAP_MASK_CC,
+    PIXEL_AP,
+    PIXEL_AUC,
+    SNR_ROI,
+    cnr,
+    map_mask_cc,
+    pixel_ap,
+    pixel_auc,
+    snr_roi,
+)
+from foveal.measures.regions import (
+    PAP,
+    REGION_COVERAGE,
+    REGION_SHARES,
+    RegionShares,
+    pap,
+    region_coverage,
+    region_shares,
+    shares_of,
+)
+from foveal.measures.thresholds import Hot, Threshold, adaptive_threshold
+from foveal.measures.tolerance import OCT_TOLERANCE_UM
 
 MEASURES: tuple[MeasureCard, ...] = (
     RELEVANCE_MASS,
+    MASS_LIFT,
     POINTING_GAME,
     IOU,
+    DICE,
+    DICE_OVER_MAX,
+    RELEVANCE_RANK_ACCURACY,
+    PIXEL_AP,
+    PIXEL_AUC,
+    MAP_MASK_CC,
+    CNR,
+    SNR_ROI,
+    LESION_HIT_RATE,
+    FALSE_HIGHLIGHT_RATE,
+    PAP,
+    REGION_COVERAGE,
+    REGION_SHARES,
     OUT_OF_FOV_MASS,
+    NEGATIVE_IMAGE_PROFILE,
+    MEAN_ATTRIBUTION_AREA,
+    EBC,
+    GINI,
+    MAP_ENTROPY,
     MASKED_ROI_DROP,
     EXCESS_DROP,
     DELETION_AUC,
@@ -52,25 +121,58 @@ MEASURES: tuple[MeasureCard, ...] = (
 
 __all__ = [
     "MEASURES",
+    "OCT_TOLERANCE_UM",
     "Curve",
     "CurveSettings",
     "DropSettings",
+    "HitSettings",
+    "Hot",
     "MeasureCard",
+    "ReferenceBand",
+    "RegionShares",
     "RemovalCurves",
     "RoiDrops",
     "Subject",
+    "Threshold",
+    "ThresholdDice",
+    "adaptive_threshold",
+    "cnr",
+    "compare_thresholds",
     "cost",
     "deletion_auc",
+    "dice",
+    "dice_over_max",
     "early_auc",
+    "ebc",
+    "ebpg",
+    "energy_in_lesion",
     "excess_drop",
+    "false_highlight_rate",
+    "gini",
     "insertion_auc",
     "iou",
+    "lesion_hit_rate",
     "make_subject",
+    "map_entropy",
+    "map_mask_cc",
     "masked_roi_drop",
+    "mass_lift",
+    "mean_attribution_area",
+    "measure_named",
+    "negative_image_profile",
     "out_of_fov_mass",
+    "pap",
+    "pixel_ap",
+    "pixel_auc",
     "pointing_game",
     "random_curves",
+    "reference_bands",
+    "region_coverage",
+    "region_shares",
     "relevance_mass",
+    "relevance_rank_accuracy",
     "removal_curves",
     "roi_drops",
+    "shares_of",
+    "snr_roi",
 ]

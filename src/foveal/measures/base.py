@@ -142,10 +142,16 @@ def as_numpy(values: Array) -> Shaped[np.ndarray, "..."]:
     return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
 
 
+def sides(field: Bool[np.ndarray, "row column"]) -> tuple[int, int]:
+    """Rows and columns of the box around the field, in pixels."""
+    spans = [np.flatnonzero(field.any(axis=axis)) for axis in (1, 0)]
+    rows, columns = (int(span[-1] - span[0] + 1) for span in spans)
+    return rows, columns
+
+
 def diameter(field: Bool[np.ndarray, "row column"]) -> int:
     """The larger side of the box around the field, in pixels."""
-    sides = [np.flatnonzero(field.any(axis=axis)) for axis in (0, 1)]
-    return int(max(side[-1] - side[0] + 1 for side in sides))
+    return max(sides(field))
 
 
 def ranked(

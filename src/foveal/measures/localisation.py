@@ -1,16 +1,13 @@
 """Is the map where the experts marked the disease? None of these says whether the model cares."""
 
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from scipy.ndimage import distance_transform_edt
 
 from foveal.core import Score
-from foveal.measures.base import Array, Ground, MeasureCard, diameter, ground, tie_fraction, top
+from foveal.measures.base import Array, MeasureCard, diameter, ground
+from foveal.measures.tolerance import Pair, tolerance_of
 
-POINTING_TOLERANCE = 0.015
-"""The pointing game's tolerance as a share of the field's diameter."""
 _MARGIN = 0.05
 """How far outside the field mass counts as far, as a share of the field's diameter."""
 
@@ -37,16 +34,27 @@ POINTING_GAME = MeasureCard(
     cost="none",
     reference="Zhang et al. 2016, Excitation Backprop, section 4.1",
 )
-IOU = MeasureCard(
-    name="iou",
-    question="How far do the map's strongest pixels and the region cover each other?",
+RELEVANCE_RANK_ACCURACY = MeasureCard(
+    name="relevance_rank_accuracy",
+    question="Of as many strongest pixels as the region has, how many lie in it?",
     direction="higher",
     range=(0, 1),
     needs=("mask",),
-    chance="q p / (q + p - q p) for the shares q of the map's pixels and p of the region",
-    missing="the region is empty; with the size-matched rule also where nothing is positive",
+    chance="the region's share of the field",
+    missing="the region is empty, or the map is constant or has nothing positive in the field",
     cost="none",
-    reference="Jaccard 1912; size-matched threshold as in Arras et al. 2022",
+    reference="Arras et al. 2022, CLEVR-XAI",
+)
+MASS_LIFT = MeasureCard(
+    name="mass_lift",
+    question="How many times its share of the field does the region hold of the evidence?",
+    direction="higher",
+    range=(0, np.inf),
+    needs=("mask",),
+    chance="1",
+    missing="the region is empty, or nothing in the field is positive",
+    cost="none",
+    reference="relevance mass accuracy of Arras et al. 2022 by its chance level",
 )
 OUT_OF_FOV_MASS = MeasureCard(
     name="out_of_fov_mass",
@@ -97,12 +105,18 @@ def relevance_mass(
     )
 
 
+energy_in_lesion = ebpg = relevance_mass
+"""The same measure by the names of other papers."""
+
+
 def pointing_game(
     map: Shaped[Array, "row column"],
     mask: Shaped[Array, "row column"],
     *,
     field: Shaped[Array, "row column"] | None = None,
     tolerance_px: float | None = None,
+    tolerance_um: float | Pair | None = None,
+    spacing_um: Pair | None = None,
 ) -> Score:
     """Whether the map's highest point lies in the region or within the tolerance of it.
 
@@ -116,6 +130,9 @@ def pointing_game(
         field: The field of view; the whole image by default.
         tolerance_px: Distance that still counts as a hit, in pixels; 1.5 % of the field's
             diameter by default.
+        tolerance_um: The same in micrometres, one number or (row, column); for sections by OCT
+            `OCT_TOLERANCE_UM`.
+        spacing_um: Spacing of rows and columns in micrometres, where it is known.
 
     Returns:
         0 or 1, in between under ties; higher is better. Chance is the share of the field within
@@ -123,19 +140,20 @@ def pointing_game(
         when there is no region or no highest point.
 
     Raises:
-        ValueError: Shapes that differ, masks that are not binary, or a negative tolerance.
+        ValueError: Shapes that differ, masks that are not binary, a negative tolerance, or
+            micrometres without a spacing.
 
     Reference:
         Zhang et al. 2016, Top-down Neural Attention by Excitation Backprop, section 4.1.
     """
     on = ground(map, mask, field)
-    tolerance = POINTING_TOLERANCE * diameter(on.field) if tolerance_px is None else tolerance_px
-    if tolerance < 0:
-        raise ValueError(f"tolerance_px must not be negative, but is {tolerance_px}")
-    params = {"tolerance_px": float(tolerance)}
+    tolerance = tolerance_of(
+        on.field, tolerance_px=tolerance_px, tolerance_um=tolerance_um, spacing_um=spacing_um
+    )
+    params = tolerance.params()
     if on.problem is not None:
         return POINTING_GAME.none(on.problem, params=params)
-    hits = _within(on, tolerance)
+    hits = on.field & tolerance.near(on.mask)
     highest = on.field & (on.map == on.map[on.field].max())
     value = float(hits[highest].mean())
     chance = float(hits.sum() / on.area)
@@ -148,65 +166,61 @@ def pointing_game(
     )
 
 
-def iou(
+def relevance_rank_accuracy(
     map: Shaped[Array, "row column"],
     mask: Shaped[Array, "row column"],
     *,
     field: Shaped[Array, "row column"] | None = None,
-    rule: Literal["topk_area", "quantile", "fixed"] = "topk_area",
-    quantile: float = 0.1,
-    fraction: float = 0.5,
-    seed: int = 0,
 ) -> Score:
-    """Intersection over union of the map's strongest pixels A and the region G, in the field.
+    """Share of the map's |G| highest pixels that lie in the region G.
 
-    Args:
-        map: Signed values.
-        mask: The region.
-        field: The field of view; the whole image by default.
-        rule: Which pixels are A. `topk_area`: as many as the region has, which removes the choice
-            of a threshold; `quantile`: exactly the top `quantile` of the field; `fixed`: those of
-            at least `fraction` times the largest value.
-        quantile: Share of the field for the rule of that name.
-        fraction: Share of the maximum for the rule `fixed`.
-        seed: For the ties that values do not break.
+    At this size precision and recall are the same number. Where the last place is shared by tied
+    pixels, the value is the expected one.
 
     Returns:
-        Pixels of both by pixels of either, in [0, 1]; higher is better. For the shares q of A and
-        p of G in the field, chance is q p / (q + p - q p) and the ceiling min(q, p) / max(q, p): a
-        tenth of the field against a lesion of 1 % can reach no more than 0.1. Missing
-        (`empty_mask`, `nan_map`) without a region; a map without positive values is `zero_map`
-        under `topk_area` and 0 otherwise.
+        A share in [0, 1]; higher is better. Chance is the region's share of the field. Missing
+        (`empty_mask`, `zero_map`, `constant_map`, `nan_map`) without a region or an order.
 
     Raises:
-        ValueError: Shapes that differ, masks that are not binary, or a setting out of range.
+        ValueError: Shapes that differ, or masks that are not binary.
 
     Reference:
-        Jaccard 1912, The Distribution of the Flora in the Alpine Zone.
+        Arras et al. 2022, CLEVR-XAI, relevance rank accuracy.
     """
-    _check_rule(rule, quantile, fraction)
     on = ground(map, mask, field)
-    params = {"rule": rule, "seed": seed}
-    params |= {"quantile": {"quantile": quantile}, "fixed": {"fraction": fraction}}.get(rule, {})
-    if on.problem in ("nan_map", "empty_mask") or (
-        on.problem == "zero_map" and rule == "topk_area"
-    ):
-        return IOU.none(on.problem, params=params)
-    chosen = _strongest(on, rule, quantile, fraction, seed)
-    both, either = int((chosen & on.mask).sum()), int((chosen | on.mask).sum())
-    q, p = float(chosen.sum() / on.area), on.prevalence
-    return IOU.score(
-        both / either,
-        chance=q * p / (q + p - q * p),
-        ceiling=min(q, p) / max(q, p),
-        params=params,
-        parts={
-            "dice": 2 * both / (int(chosen.sum()) + on.mask_area),
-            "map_share": q,
-            "mask_share": p,
-            "tie_fraction": tie_fraction(on.positive[on.field]),
-        },
+    if on.problem is not None:
+        return RELEVANCE_RANK_ACCURACY.none(on.problem)
+    count, inside, values = on.mask_area, on.mask[on.field], on.map[on.field]
+    edge = np.partition(values, len(values) - count)[len(values) - count]
+    surely, tied = values > edge, values == edge
+    hits = inside[surely].sum() + (count - surely.sum()) * inside[tied].mean()
+    return RELEVANCE_RANK_ACCURACY.score(
+        float(hits / count),
+        chance=on.prevalence,
+        ceiling=1,
+        parts={"tied_at_the_edge": int(tied.sum())},
     )
+
+
+def mass_lift(
+    map: Shaped[Array, "row column"],
+    mask: Shaped[Array, "row column"],
+    *,
+    field: Shaped[Array, "row column"] | None = None,
+) -> Score:
+    """How many times more evidence the region holds than its size would give it.
+
+    Returns:
+        The relevance mass by the region's share of the field, 0 or more; higher is better. Chance
+        is 1, the ceiling one over the share. Missing as `relevance_mass` is.
+
+    Raises:
+        ValueError: Shapes that differ, or masks that are not binary.
+    """
+    mass = relevance_mass(map, mask, field=field)
+    if mass.value is None or mass.chance is None:
+        return MASS_LIFT.none(mass.reason or "zero_map")
+    return MASS_LIFT.score(mass.value / mass.chance, chance=1, ceiling=1 / mass.chance)
 
 
 def out_of_fov_mass(
@@ -249,30 +263,6 @@ def out_of_fov_mass(
     )
 
 
-def _within(on: Ground, tolerance: float) -> Bool[np.ndarray, "row column"]:
-    """The pixels of the field at most this far from the region."""
-    return on.field & (_distance(on.mask) <= tolerance)
-
-
 def _distance(mask: Bool[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:
     """Distance of every pixel to the nearest one of the mask, which has some."""
     return np.asarray(distance_transform_edt(~mask))
-
-
-def _strongest(
-    on: Ground, rule: str, quantile: float, fraction: float, seed: int
-) -> Bool[np.ndarray, "row column"]:
-    if on.problem == "zero_map":
-        return np.zeros_like(on.field)
-    if rule == "fixed":
-        return on.field & (on.positive >= fraction * on.positive.max())
-    count = on.mask_area if rule == "topk_area" else max(1, round(quantile * on.area))
-    return top(on, count, seed)
-
-
-def _check_rule(rule: str, quantile: float, fraction: float) -> None:
-    if rule not in ("topk_area", "quantile", "fixed"):
-        raise ValueError(f"rule must be topk_area, quantile or fixed, but is {rule!r}")
-    for name, value in (("quantile", quantile), ("fraction", fraction)):
-        if not 0 < value <= 1:
-            raise ValueError(f"{name} must be in (0, 1], but is {value}")
