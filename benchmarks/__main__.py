@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from benchmarks import agreement, cams, cohort, curves, probes
+from benchmarks import agreement, cams, cohort, curves, memory, probes, windows
 
 
 def main() -> None:
@@ -14,6 +14,8 @@ def main() -> None:
         "agreement": agreement.main,
         "cams": cams.main,
         "probes": probes.main,
+        "windows": windows.main,
+        "memory": memory.main,
         "curves": curves.main,
         "cohort": cohort.main,
     }
