@@ -86,10 +86,11 @@ def gallery(
         quick=quick,
         keep_identity=keep_identity,
     )
-    click.echo(f"{len(shown.methods)} methods on {shown.estimate()}")
+    count = len(shown.methods)
+    click.echo(f"{count} method{'s' if count > 1 else ''} on {shown.estimate()}")
     facts = GalleryFacts(
         model=shown.model.card.name,
-        methods=len(shown.methods),
+        methods=count,
         images=shown.images,
         seed=seed,
         command=_command(card if not notes else None, methods, targets, layers, quick),

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from foveal.report.carry import Way, way_of
 from foveal.report.colour import POSITIVE, SIGNED, Scale, evidence, overlay, scale_of
 from foveal.report.drawing import small_picture
-from foveal.report.exhibits import Exhibit, Wall, by_family, cost_in_words, grid_in_words
+from foveal.report.exhibits import Exhibit, Wall, by_family, cost_in_letters, grid_in_words
 from foveal.report.panels import INK, PALE, Picture, Slot
 from foveal.report.words import (
     answer_in_words,
@@ -37,7 +37,7 @@ _LETTERS = 19
 """Of that list, that fit in an inch."""
 _FULL = 99.0
 """Percentile of a fine map, as it is drawn, at which the colours end."""
-_QUALITY, _DPI = 85, 120
+_QUALITY, _DPI = 80, 120
 
 
 def contact_sheet(wall: Wall) -> Figure:
@@ -96,7 +96,8 @@ def _write_heading(first: Slot, wall: Wall) -> None:
     first.write(heading, 0.1 - first.top, size=11, colour=INK)
     asked = (
         f"Why {target_in_words(wall.target)}? Each map has a scale of its own, from zero to its "
-        "maximum (of gradients: to the strongest 1 % of what is drawn)."
+        "maximum, on the input's grid to the strongest 1 % of what is drawn. F and B: images sent "
+        "forward and backward."
     )
     first.write(asked, 0.34 - first.top, size=8, colour=PALE)
 
@@ -117,10 +118,11 @@ def _draw_exhibit(slot: Slot, wall: Wall, exhibit: Exhibit, picture: Picture, wa
         words = shorten(f"No map: {no_map(made)}", 44, placeholder=" ...")
     else:
         values = way.carry(evidence(made))
-        picture = _coloured(picture, values, scale, way)
+        fine = evidence(made).shape == wall.view.field.shape
+        picture = _coloured(picture, values, _stronger(scale, values, way) if fine else scale, way)
         words = grid_in_words(made, wall.view)
     _draw(slot, picture, map_name(exhibit.explained.key, made))
-    below = f"{words}\n{cost_in_words(exhibit)}"
+    below = f"{words}\n{cost_in_letters(exhibit)}"
     slot.write(below, slot.height + 0.04, size=5.5, colour=PALE)
 
 
@@ -137,20 +139,22 @@ def _draw_colours(slot: Slot) -> None:
         part.write(words, slot.height + 0.16, size=5.5, colour=PALE)
 
 
+def _stronger(scale: Scale, values: Float[np.ndarray, "row column"], way: Way) -> Scale:
+    """The scale of a map of single pixels, which fade where four of them share one of the sheet's.
+
+    The strongest 1 % of what is drawn has the full colour.
+    """
+    limit = float(np.percentile(np.abs(values)[way.seen], _FULL))
+    return replace(scale, limit=min(limit, scale.limit) or scale.limit)
+
+
 def _coloured(
     picture: Picture, values: Float[np.ndarray, "row column"], scale: Scale, way: Way
 ) -> Picture:
-    """A map over a small picture; of fine ones, whose dots fade there, the strongest 1 % is full.
-
-    Signed colours are dark at zero and would hide the picture, so they grow with the value.
-    """
-    if scale.scaling != "p99.9":
-        return overlay(picture, values, scale, seen=way.seen)
-    limit = float(np.percentile(np.abs(values)[way.seen], _FULL)) or scale.limit
-    drawn = replace(scale, limit=limit)
-    if not scale.signed:
-        return overlay(picture, values, drawn, seen=way.seen)
-    return overlay(picture, values, drawn, alpha=1.0, by_value=True, seen=way.seen)
+    """A map over a small picture. Signed colours are dark at zero, so they grow with the value."""
+    if scale.signed:
+        return overlay(picture, values, scale, alpha=1.0, by_value=True, seen=way.seen)
+    return overlay(picture, values, scale, seen=way.seen)
 
 
 def _refusals(refused: Sequence[Exhibit], letters: int) -> list[str]:

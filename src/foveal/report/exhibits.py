@@ -160,17 +160,31 @@ def grid_in_words(made: Attribution, view: View) -> str:
 
 
 def cost_in_words(exhibit: Exhibit) -> str:
-    """Passes that were sent, and the time that took."""
+    """Passes that were sent, and the time that took; what the card says where none were."""
     if exhibit.explained is None:
         return exhibit.cost
-    cost = exhibit.explained.attribution.cost
-    sent = [
-        counted(round(count), f"{way} pass", f"{way} passes")
-        for way in ("forward", "backward")
-        if (count := cost.get(way, 0) + cost.get(f"shared_{way}", 0))
-    ]
-    seconds = [] if exhibit.seconds is None else [f"{number(exhibit.seconds)} s"]
-    return ", ".join(sent + seconds)
+    sent = _sent(exhibit.explained.attribution)
+    passes = [counted(count, f"{way} pass", f"{way} passes") for way, count in sent if count]
+    return ", ".join(passes + _seconds(exhibit))
+
+
+def cost_in_letters(exhibit: Exhibit) -> str:
+    """The same as a card writes it, such as 26 F + 25 B."""
+    if exhibit.explained is None:
+        return exhibit.cost
+    sent = _sent(exhibit.explained.attribution)
+    passes = " + ".join(f"{number(count)} {way[0].upper()}" for way, count in sent if count)
+    return ", ".join([passes, *_seconds(exhibit)])
+
+
+def _sent(made: Attribution) -> list[tuple[str, int]]:
+    """Images sent each way, with those of the pass that methods can share."""
+    ways = ("forward", "backward")
+    return [(way, round(made.cost.get(way, 0) + made.cost.get(f"shared_{way}", 0))) for way in ways]
+
+
+def _seconds(exhibit: Exhibit) -> list[str]:
+    return [] if exhibit.seconds is None else [f"{number(exhibit.seconds)} s"]
 
 
 def _exhibit_sheet(wall: Wall, one: Exhibit, way: Way, picture: PictureSheet) -> ExhibitSheet:

@@ -55,6 +55,9 @@ def write_gallery(
     links, sections = [], []
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise _unwritten(folder, problem) from problem
+    try:
         for wall in walls:
             sheet = wall_sheet(wall)
             links.append(_Link(anchor=sheet.anchor, name=sheet.name, target=sheet.target))
@@ -67,9 +70,7 @@ def write_gallery(
         hidden.write_text(text, encoding="utf-8", newline="\n")
         hidden.replace(path)
     except OSError as problem:
-        raise StoreError(
-            f"cannot write the gallery into {folder}: {problem.strerror or problem}"
-        ) from problem
+        raise _unwritten(folder, problem) from problem
     finally:
         hidden.unlink(missing_ok=True)
     return path
@@ -77,3 +78,7 @@ def write_gallery(
 
 def _stem(wall: Wall) -> str:
     return file_stem(f"{wall.case.id} {wall.target}".replace(": ", " ")).replace(" ", "-")
+
+
+def _unwritten(folder: Path, problem: OSError) -> StoreError:
+    return StoreError(f"cannot write the gallery into {folder}: {problem.strerror or problem}")
