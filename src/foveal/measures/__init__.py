@@ -36,6 +36,22 @@ from foveal.measures.drops import (
     masked_roi_drop,
     roi_drops,
 )
+from foveal.measures.gradients import (
+    FIRST_LAYER_GRAD_RMS,
+    FMCE,
+    FMCE_WEIGHTED,
+    GRAD_SPARSITY,
+    GSI,
+    GSS,
+    HOYER,
+    first_layer_grad_rms,
+    fmce,
+    fmce_weighted,
+    grad_sparsity,
+    gsi,
+    gss,
+    hoyer,
+)
 from foveal.measures.lesions import (
     FALSE_HIGHLIGHT_RATE,
     LESION_HIT_RATE,
@@ -59,8 +75,22 @@ from foveal.measures.localisation import (
 )
 from foveal.measures.names import measure_named
 from foveal.measures.negative import NEGATIVE_IMAGE_PROFILE, negative_image_profile
+from foveal.measures.noise import (
+    HFPR,
+    INTENSITY_CV,
+    REPEAT_VARIANCE,
+    hfpr,
+    intensity_cv,
+    repeat_variance,
+)
 from foveal.measures.overlap import DICE, DICE_OVER_MAX, IOU, dice, dice_over_max, iou
 from foveal.measures.perturbation import Subject, make_subject
+from foveal.measures.perturbed import (
+    PerturbedImages,
+    PerturbedMaps,
+    perturbed_images,
+    perturbed_maps,
+)
 from foveal.measures.pixelwise import (
     CNR,
     MAP_MASK_CC,
@@ -82,6 +112,20 @@ from foveal.measures.regions import (
     region_coverage,
     region_shares,
     shares_of,
+)
+from foveal.measures.stability import (
+    AVG_SENSITIVITY,
+    MAP_PEARSON,
+    MAP_SPEARMAN,
+    MAP_SSIM,
+    MAX_SENSITIVITY,
+    TOPK_IOU,
+    avg_sensitivity,
+    map_pearson,
+    map_spearman,
+    map_ssim,
+    max_sensitivity,
+    topk_iou,
 )
 from foveal.measures.thresholds import Hot, Threshold, adaptive_threshold
 from foveal.measures.tolerance import OCT_TOLERANCE_UM
@@ -115,6 +159,22 @@ MEASURES: tuple[MeasureCard, ...] = (
     DELETION_AUC,
     EARLY_AUC,
     INSERTION_AUC,
+    MAX_SENSITIVITY,
+    AVG_SENSITIVITY,
+    MAP_SSIM,
+    MAP_PEARSON,
+    MAP_SPEARMAN,
+    TOPK_IOU,
+    GSS,
+    GSI,
+    FMCE,
+    FMCE_WEIGHTED,
+    FIRST_LAYER_GRAD_RMS,
+    GRAD_SPARSITY,
+    HOYER,
+    INTENSITY_CV,
+    HFPR,
+    REPEAT_VARIANCE,
     COST,
 )
 """The measures that are built, in the order of their families."""
@@ -128,6 +188,8 @@ __all__ = [
     "HitSettings",
     "Hot",
     "MeasureCard",
+    "PerturbedImages",
+    "PerturbedMaps",
     "ReferenceBand",
     "RegionShares",
     "RemovalCurves",
@@ -136,6 +198,7 @@ __all__ = [
     "Threshold",
     "ThresholdDice",
     "adaptive_threshold",
+    "avg_sensitivity",
     "cnr",
     "compare_thresholds",
     "cost",
@@ -148,20 +211,35 @@ __all__ = [
     "energy_in_lesion",
     "excess_drop",
     "false_highlight_rate",
+    "first_layer_grad_rms",
+    "fmce",
+    "fmce_weighted",
     "gini",
+    "grad_sparsity",
+    "gsi",
+    "gss",
+    "hfpr",
+    "hoyer",
     "insertion_auc",
+    "intensity_cv",
     "iou",
     "lesion_hit_rate",
     "make_subject",
     "map_entropy",
     "map_mask_cc",
+    "map_pearson",
+    "map_spearman",
+    "map_ssim",
     "masked_roi_drop",
     "mass_lift",
+    "max_sensitivity",
     "mean_attribution_area",
     "measure_named",
     "negative_image_profile",
     "out_of_fov_mass",
     "pap",
+    "perturbed_images",
+    "perturbed_maps",
     "pixel_ap",
     "pixel_auc",
     "pointing_game",
@@ -172,7 +250,9 @@ __all__ = [
     "relevance_mass",
     "relevance_rank_accuracy",
     "removal_curves",
+    "repeat_variance",
     "roi_drops",
     "shares_of",
     "snr_roi",
+    "topk_iou",
 ]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foveal.core import Direction, Score
 
-Need = Literal["mask", "field", "scores", "explainer"]
+Need = Literal["mask", "field", "scores", "explainer", "gradients", "model"]
 Array = np.ndarray | Tensor
 
 
