@@ -1,6 +1,7 @@
 """The clinical door: files in, maps and scores out, kept in a Result."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image as PillowImage
 import foveal
 from foveal.core import FovealWarning, ImageError
 from foveal.explainers import ExpectedGradients, IntegratedGradients
+from foveal.run import LEVELS
 from foveal.store import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
@@ -36,7 +38,9 @@ def test_the_walk_of_the_clinical_door(model, eye, cohort_folder):
     regions = foveal.read_regions(cohort_folder / "masks" / "{stem}_{region}.png", image=eye)
     scores = foveal.measure(result, regions=regions, level="quick")
     assert result.scores == scores
-    assert len(scores) == 2 * (3 * 3 + 1)
+    made = Counter(score.name for score in scores)
+    assert set(made) == set(LEVELS["quick"]) - {"negative_image_profile"}
+    assert (made["relevance_mass"], made["out_of_fov_mass"]) == (2 * 3, 2)
     foveal.measure(result, measures=["deletion_auc"], random_orders=1)
     names = [score.name for score in result.scores]
     assert names.count("deletion_auc") == 2
@@ -48,7 +52,7 @@ def test_the_walk_of_the_clinical_door(model, eye, cohort_folder):
 
 def test_the_rows_say_what_each_score_belongs_to(model, eye):
     result = foveal.explain(model, eye, "gradcam")
-    foveal.measure(result, level="quick")
+    foveal.measure(result, measures=["out_of_fov_mass"])
     (row,) = result.rows()
     assert row["measure"] == "out_of_fov_mass"
     assert row["image"] == "Anna-Muster_R.png"
@@ -112,7 +116,7 @@ def test_several_images_go_through_together(model, cohort_folder):
     assert repr(result) == "Result(3 images, tiny, gradcam, 0 scores)"
     with pytest.raises(ValueError, match=r"regions for 1 image\(s\), but the result holds 3"):
         foveal.measure(result, regions=[], level="quick")
-    foveal.measure(result, regions=[[], [], []], level="quick")
+    foveal.measure(result, regions=[[], [], []], measures=["ebc", "iou"])
     assert len(result.scores) == 3
 
 
@@ -225,7 +229,7 @@ def test_results_of_one_notebook_do_not_share_ids(model, eye, cohort_folder):
 def test_a_result_that_kept_its_names_keeps_them_when_it_is_measured(model, planted, tmp_path):
     result = foveal.explain(model, planted, "gradcam")
     result.save(tmp_path / "kept", identity="keep")
-    foveal.measure(result, level="quick")
+    foveal.measure(result, measures=["ebc"])
     run = Run.open(tmp_path / "kept")
     (case,) = run.cases()
     assert run.header["identity"] == "keep"

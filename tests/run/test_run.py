@@ -54,7 +54,8 @@ def test_a_run_explains_every_image_for_every_target_by_every_method(cohort_fold
         measured = {(m.score.name, m.region) for m in view.explained[0].scores}
         assert ("relevance_mass", "all lesions") in measured
         assert ("deletion_auc", None) in measured
-        assert len(measured) == 3 * 3 + 1 + 5
+        regions, lesions, false_spots, shares, field, perturbing = 14 * 3, 3, 1, 3, 5, 5
+        assert len(measured) == regions + lesions + false_spots + shares + field + perturbing
         chance = [m.score.chance for m in view.explained[0].scores if m.score.value is not None]
         assert None not in chance
 

@@ -138,18 +138,17 @@ def measure(
     """
     from foveal.models import load
     from foveal.run import LEVELS, remeasure
-    from foveal.run.plan import check_measures
+    from foveal.run.plan import measures_named
     from foveal.run.remeasure import yardstick_of
     from foveal.store import Run
 
     kept = Run.open(folder)
     models = [load(card, trust=trust) for card in cards]
     asked: Level = level or kept.header.get("level") or "standard"  # type: ignore[assignment]
-    chosen = names or LEVELS[asked if cards else "quick"]
+    chosen = measures_named(names) if names else LEVELS[asked if cards else "quick"]
     if level in ("standard", "full") and not cards:
         left = ", ".join(name for name in LEVELS[asked] if name not in chosen)
         click.echo(f"note: {left} ask the model again and stay as they are; name its --card")
-    check_measures(chosen)
     yardstick = yardstick_of(kept, chosen, asked)
     remeasure(kept, yardstick, regions=regions, key=key, models=models)
     return _write_report(kept, ("html", "json"), figures=True)

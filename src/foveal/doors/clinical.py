@@ -16,7 +16,7 @@ from foveal.models.targets import TargetLike
 from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Question, look, losses_of
 from foveal.run.one_image import explain as explain_look
-from foveal.run.plan import LEVELS, RANDOM, Level, check_measures
+from foveal.run.plan import LEVELS, RANDOM, Level, measures_named
 from foveal.run.together import apart, explain_together
 from foveal.store import Measured
 
@@ -124,8 +124,7 @@ def measure(
     """
     if level not in get_args(Level):
         raise ValueError(f"level must be one of {', '.join(get_args(Level))}, but is {level!r}")
-    names = LEVELS[level] if measures is None else tuple(measures)
-    check_measures(names)
+    names = LEVELS[level] if measures is None else measures_named(measures)
     orders, drawn = RANDOM[level]
     yardstick = Yardstick(
         names=names,

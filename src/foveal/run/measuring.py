@@ -1,15 +1,15 @@
 """The measures of a run, each asked for by name; what depends on no map is made once."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from foveal.core import Attribution, PlanError, Region, Score
+from foveal.core import Attribution, PlanError, Score
 from foveal.explainers.grid import at_input_size
 from foveal.explainers.passes import Passes
 from foveal.measures import (
@@ -20,13 +20,9 @@ from foveal.measures import (
     early_auc,
     excess_drop,
     insertion_auc,
-    iou,
     make_subject,
     masked_roi_drop,
-    out_of_fov_mass,
-    pointing_game,
     random_curves,
-    relevance_mass,
     removal_curves,
     roi_drops,
 )
@@ -36,11 +32,11 @@ from foveal.measures.perturbation import Scale
 from foveal.models.borrow import borrowed
 from foveal.models.targets import TargetLike, fix, with_score
 from foveal.run.one_image import Look
+from foveal.run.placing import PLACING, Place, PlacedMap, place_of
 from foveal.store import Measured
 
 _FEATHER = 3 / 512
 """Width of a removed region's edge as a share of the image's larger side."""
-ALL_LESIONS = "all lesions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,30 +98,31 @@ class Measuring:
 
     def __init__(
         self,
-        field: Bool[np.ndarray, "row column"],
-        regions: Sequence[Region],
+        place: Place,
         yardstick: Yardstick,
         asking: Asking | None = None,
     ) -> None:
-        self.field = field
-        self.regions = with_all_lesions(regions)
+        self.place = place
         self.yardstick = yardstick
         self._asking = asking
 
     def measure(self, attribution: Attribution) -> tuple[Measured, ...]:
         """All scores of one map, in the order of the measures' names.
 
-        Where a map is empty for a reason, the numbers that are missing for that carry it.
+        Where a map is empty for a reason, it has no number, and all that could be one carry it.
 
         Raises:
             PlanError: A measure that needs the model, where there is none.
         """
         native = torch.from_numpy(attribution.map).unsqueeze(0)
-        blank = torch.empty(1, 1, *self.field.shape)
+        blank = torch.empty(1, 1, *self.place.field.shape)
         made = _OneMap(self, at_input_size(native, blank)[0].numpy())
         with borrowed(self._asking.module if self._asking else None):
-            measured = [m for name in self.yardstick.names for m in _MEASURES[name](made)]
-        return tuple(_with_reason(m, attribution.reason) for m in measured)
+            measured = [m for name in self.yardstick.names for m in made.measured(name)]
+        if attribution.reason is None:
+            return tuple(measured)
+        empty = not made.values.any()
+        return tuple(_with_reason(m, attribution.reason, empty=empty) for m in measured)
 
     @property
     def asking(self) -> Asking:
@@ -136,8 +133,8 @@ class Measuring:
         """
         if self._asking is None:
             raise PlanError(
-                "these measures ask the model again; give its card (--card), or keep to "
-                "relevance_mass, pointing_game, iou and out_of_fov_mass"
+                "these measures ask the model again; give its card (--card), or keep to those of "
+                "the level quick"
             )
         return self._asking
 
@@ -147,7 +144,7 @@ class Measuring:
         return random_curves(
             self.asking.score,
             self.asking.image,
-            field=self.field,
+            field=self.place.field,
             orders=self.yardstick.random_orders,
             subject=self.asking.subject,
             **self.asking.curve_settings,
@@ -156,19 +153,8 @@ class Measuring:
 
 def measuring(seen: Look, target: TargetLike, yardstick: Yardstick) -> Measuring:
     """The measures of one target of an image that a model has looked at."""
-    return Measuring(
-        seen.field.mask, seen.regions, yardstick, asking=Asking(seen, target, yardstick)
-    )
-
-
-def with_all_lesions(regions: Sequence[Region]) -> tuple[Region, ...]:
-    """The expert's regions, and all lesions together, which can be compared between images."""
-    own = tuple(region for region in regions if region.kind != "field")
-    lesions = [region.mask for region in own if region.kind == "lesion"]
-    if not lesions:
-        return own
-    together = Region(name=ALL_LESIONS, mask=np.logical_or.reduce(lesions), kind="lesion")
-    return (*own, together)
+    place = place_of(seen.image, seen.field.mask, seen.regions)
+    return Measuring(place, yardstick, asking=Asking(seen, target, yardstick))
 
 
 class _OneMap:
@@ -178,6 +164,16 @@ class _OneMap:
         self.by = by
         self.values = values
 
+    def measured(self, name: str) -> Iterator[Measured]:
+        """The scores of one measure, on all that it is taken on."""
+        if name in PLACING:
+            return PLACING[name](self.placed)
+        return _ASKING[name](self)
+
+    @cached_property
+    def placed(self) -> PlacedMap:
+        return PlacedMap(self.by.place, self.values)
+
     @cached_property
     def curves(self) -> RemovalCurves | str:
         asking = self.by.asking
@@ -185,7 +181,7 @@ class _OneMap:
             asking.score,
             asking.image,
             self.values,
-            field=self.by.field,
+            field=self.by.place.field,
             subject=asking.subject,
             **asking.curve_settings,
         )
@@ -197,18 +193,10 @@ class _OneMap:
             asking.score,
             asking.image,
             self.values,
-            field=self.by.field,
+            field=self.by.place.field,
             subject=asking.subject,
             **asking.drop_settings,
         )
-
-    def on_regions(self, measure: Callable[..., Score]) -> Iterator[Measured]:
-        for region in self.by.regions:
-            score = measure(self.values, region.mask, field=self.by.field)
-            yield Measured(score=score, region=region.name)
-
-    def outside(self) -> Iterator[Measured]:
-        yield Measured(score=out_of_fov_mass(self.values, field=self.by.field))
 
     def of_curves(self, measure: Callable[..., Score]) -> Iterator[Measured]:
         asking, made = self.by.asking, self.curves
@@ -226,11 +214,7 @@ class _OneMap:
         yield Measured(score=score)
 
 
-_MEASURES: Mapping[str, Callable[[_OneMap], Iterator[Measured]]] = {
-    "relevance_mass": lambda made: made.on_regions(relevance_mass),
-    "pointing_game": lambda made: made.on_regions(pointing_game),
-    "iou": lambda made: made.on_regions(iou),
-    "out_of_fov_mass": lambda made: made.outside(),
+_ASKING: Mapping[str, Callable[[_OneMap], Iterator[Measured]]] = {
     "masked_roi_drop": lambda made: made.of_drops(masked_roi_drop),
     "excess_drop": lambda made: made.of_drops(excess_drop),
     "deletion_auc": lambda made: made.of_curves(deletion_auc),
@@ -239,11 +223,13 @@ _MEASURES: Mapping[str, Callable[[_OneMap], Iterator[Measured]]] = {
 }
 
 
-def _with_reason(measured: Measured, reason: str | None) -> Measured:
-    """A flat map's score with the reason why the map is flat."""
-    if reason is None or measured.score.reason not in ("zero_map", "constant_map"):
-        return measured
-    return replace(measured, score=replace(measured.score, reason=reason, reason_text=None))
+def _with_reason(measured: Measured, reason: str, *, empty: bool) -> Measured:
+    """The score with the reason why its map is flat; what a region lacks stays."""
+    score = measured.score
+    if score.reason in ("zero_map", "constant_map") or (empty and score.reason is None):
+        missing = replace(score, value=None, reason=reason, reason_text=None, null=None)
+        return replace(measured, score=missing)
+    return measured
 
 
 def _score_of(

@@ -1,45 +1,40 @@
 """The plan of a run: models x images x methods x measures, in one file that repeats it."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from foveal.core import Modality, PlanError
 from foveal.explainers import AbstractExplainer
 from foveal.explainers.registry import explainer_named
-from foveal.measures import MEASURES
+from foveal.measures import MEASURES, measure_named
 from foveal.models.toml import checked, read_toml
+from foveal.run.placing import PLACING
 
 Level = Literal["quick", "standard", "full"]
 
-_LOCAL = ("relevance_mass", "pointing_game", "iou", "out_of_fov_mass")
+_PLACING = tuple(PLACING)
 _PERTURBING = ("masked_roi_drop", "excess_drop", "deletion_auc", "early_auc", "insertion_auc")
 LEVELS: Mapping[Level, tuple[str, ...]] = {
-    "quick": _LOCAL,
-    "standard": _LOCAL + _PERTURBING,
-    "full": _LOCAL + _PERTURBING,
+    "quick": _PLACING,
+    "standard": _PLACING + _PERTURBING,
+    "full": _PLACING + _PERTURBING,
 }
 """Which measures a level runs; `full` draws more random orders and regions for their chance."""
 RANDOM: Mapping[Level, tuple[int, int]] = {"quick": (0, 0), "standard": (3, 10), "full": (10, 20)}
 """Random orders and random regions of each level."""
 
 
-def check_measures(names: Sequence[str]) -> None:
-    """Refuse a measure that no run can make.
+def measures_named(names: Sequence[str]) -> tuple[str, ...]:
+    """Measures that a run can make, by their own names, from these or others.
 
     Raises:
-        ValueError: An unknown name; the nearest are offered.
+        ValueError: An unknown name, with the nearest, or one with several meanings.
     """
-    known = [card.name for card in MEASURES if "explainer" not in card.needs]
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=2) or known
-            raise ValueError(
-                f"there is no measure {name!r} in a run; near names: {', '.join(near)}"
-            )
+    known = {card.name: card for card in MEASURES if "explainer" not in card.needs}
+    return tuple(dict.fromkeys(measure_named(name, known) for name in names))
 
 
 class _Table(BaseModel):
@@ -118,10 +113,10 @@ class MeasuresTable(_Table):
     """Random regions behind the chance of the drops."""
     baseline: Literal["blur", "black", "field-mean"] = "blur"
 
-    @model_validator(mode="after")
-    def _known(self) -> "MeasuresTable":
-        check_measures(self.names or ())
-        return self
+    @field_validator("names")
+    @classmethod
+    def _own_names(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if names is None else measures_named(names)
 
 
 class OutputTable(_Table):

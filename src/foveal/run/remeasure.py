@@ -5,15 +5,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from foveal.core import Image, ImageError, ModelError, PlanError, Region, StoreError
 from foveal.explainers.request import MAX_BATCH
-from foveal.images import carry_region, find_regions, read_regions, revive
+from foveal.images import (
+    carry_region,
+    find_regions,
+    points_to_original,
+    read_regions,
+    revive,
+)
 from foveal.models import Model
 from foveal.run.casework import shrinking
 from foveal.run.header import measure_facts
 from foveal.run.identity import key_beside, known_names
 from foveal.run.measuring import Asking, Measuring, Yardstick
 from foveal.run.one_image import Look, losses_of
+from foveal.run.placing import place_of
 from foveal.run.plan import RANDOM, Level
 from foveal.store import Case, Explained, Run, View, at_work
 
@@ -124,7 +133,7 @@ def _measured(
     if case.failure is not None:
         return case
     given = None if masks is None else masks.of(case)
-    views = tuple(_view(view, yardstick, given, models) for view in case.views)
+    views = tuple(_view(case, view, yardstick, given, models) for view in case.views)
     if given is None or case.grid is None:
         return replace(case, views=views)
     shrink = shrinking(case.grid)
@@ -133,6 +142,7 @@ def _measured(
 
 
 def _view(
+    case: Case,
     view: View,
     yardstick: Yardstick,
     given: Sequence[Region] | None,
@@ -144,7 +154,8 @@ def _view(
         regions = tuple(replace(c.region, source=None) for c in carried)
         view = replace(view, regions=regions, losses=losses_of(carried))
     model = next((m for m in models if m.card.name == view.model), None)
-    explained = tuple(_scored(e, view, image, yardstick, model) for e in view.explained)
+    seen = replace(image, spacing_mm=_spacing_mm(case, view), modality=case.modality)
+    explained = tuple(_scored(e, view, seen, yardstick, model) for e in view.explained)
     return replace(view, explained=explained)
 
 
@@ -160,7 +171,8 @@ def _scored(
             )
         target = model.target(made.target.removeprefix("predicted: "))
         asking = Asking(_look(view, image, model), target, yardstick)
-    fresh = Measuring(view.field, view.regions, yardstick, asking).measure(made)
+    place = place_of(image, view.field, view.regions)
+    fresh = Measuring(place, yardstick, asking).measure(made)
     kept = tuple(m for m in explained.scores if m.score.name not in yardstick.names)
     return replace(explained, scores=kept + fresh)
 
@@ -178,6 +190,17 @@ def _look(view: View, image: Image, model: Model) -> Look:
         output=model.output(pixels),
         prediction=view.prediction,
     )
+
+
+def _spacing_mm(case: Case, view: View) -> tuple[float, float] | None:
+    """Of the prepared pixels: by the pixels of the original that one of them spans."""
+    if case.spacing_mm is None:
+        return None
+    steps = _image(view).steps
+    rows, columns = view.field.shape
+    start, end = points_to_original(np.array([[0.0, 0.0], [rows, columns]]), steps)
+    spans = (end - start) / (rows, columns)
+    return case.spacing_mm[0] * float(spans[0]), case.spacing_mm[1] * float(spans[1])
 
 
 def _image(view: View, name: str | None = None) -> Image:
