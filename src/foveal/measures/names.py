@@ -1,6 +1,6 @@
 """Measures by name: other names that people use, and one that means three things."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 ALIASES: Mapping[str, str] = {
@@ -19,7 +19,7 @@ _AMBIGUOUS = (
 )
 
 
-def measure_named(name: str, known: Mapping[str, object]) -> str:
+def measure_named(name: str, known: Collection[str]) -> str:
     """The measure's own name, from that or another.
 
     Args:
@@ -33,6 +33,6 @@ def measure_named(name: str, known: Mapping[str, object]) -> str:
         raise ValueError(_AMBIGUOUS)
     own = ALIASES.get(name, name)
     if own not in known:
-        near = get_close_matches(name, known, n=2) or list(known)
+        near = get_close_matches(name, list(known), n=2) or list(known)
         raise ValueError(f"there is no measure {name!r} here; near names: {', '.join(near)}")
     return own

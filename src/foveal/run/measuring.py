@@ -221,6 +221,8 @@ _ASKING: Mapping[str, Callable[[_OneMap], Iterator[Measured]]] = {
     "early_auc": lambda made: made.of_curves(early_auc),
     "insertion_auc": lambda made: made.of_curves(insertion_auc),
 }
+MEASURED = (*PLACING, *_ASKING)
+"""The measures that a run can make."""
 
 
 def _with_reason(measured: Measured, reason: str, *, empty: bool) -> Measured:

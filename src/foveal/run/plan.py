@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from foveal.core import Modality, PlanError
 from foveal.explainers import AbstractExplainer
 from foveal.explainers.registry import explainer_named
-from foveal.measures import MEASURES, measure_named
+from foveal.measures import measure_named
 from foveal.models.toml import checked, read_toml
+from foveal.run.measuring import MEASURED
 from foveal.run.placing import PLACING
 
 Level = Literal["quick", "standard", "full"]
@@ -33,8 +34,7 @@ def measures_named(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ValueError: An unknown name, with the nearest, or one with several meanings.
     """
-    known = {card.name: card for card in MEASURES if "explainer" not in card.needs}
-    return tuple(dict.fromkeys(measure_named(name, known) for name in names))
+    return tuple(dict.fromkeys(measure_named(name, MEASURED) for name in names))
 
 
 class _Table(BaseModel):
