@@ -296,6 +296,21 @@ def test_no_nan_leaves_and_the_reason_is_given_for_each_image():
     assert not maps["saliency"][1].any()
 
 
+@pytest.mark.parametrize("name", ["eigencam", "eigengradcam", "fullgrad", "gradcam"])
+def test_an_image_that_gives_nan_inside_the_model_spoils_no_other(name):
+    class Divided(Convolutional):
+        def forward(self, batch: Tensor) -> Tensor:
+            return super().forward(batch / batch.mean(dim=(1, 2, 3), keepdim=True))
+
+    net, batch = Divided(), images(3)
+    batch[1] = 0
+    maps = attribute(net, batch, name, target=1, layers="top")
+    assert [reason == "nan_map" for reason in maps.info[name].reasons] == [False, True, False]
+    alone = attribute(net, batch[::2], name, target=1, layers="top")
+    close(maps[name][::2], alone[name])
+    assert not maps[name][1].any()
+
+
 def test_a_connected_layer_with_zero_gradient_gives_a_zero_map_with_its_reason():
     maps = attribute(Weighted(torch.zeros(2, 1, 2)), torch.rand(1, 2, 1, 2), "gradcam",
                      layers="layer")  # fmt: skip

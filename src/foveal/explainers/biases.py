@@ -109,8 +109,8 @@ class _Terms(Reading):
 
     def answered(self, gradients: Sequence[Tensor | None]) -> None:
         for gradient in gradients:
-            if gradient is not None and bool(gradient.any()):
-                self.enlarged = float(self.enlarged_gradient / _largest(gradient))
+            if gradient is not None and (largest := _largest(gradient)) > 0:
+                self.enlarged = float(self.enlarged_gradient / largest)
 
     def rows(self, where: slice) -> tuple[Term, ...]:
         # Windows and slices that were made a batch cannot be told apart by their image.
@@ -208,4 +208,5 @@ def _shaped(bias: Tensor, taken: Tensor, name: str) -> tuple[Tensor, int]:
 
 
 def _largest(gradient: Tensor) -> Tensor:
-    return gradient.float().abs().max()
+    # An image whose gradients are not finite says nothing of the factor that all images share.
+    return gradient.float().nan_to_num(0, 0, 0).abs().max()

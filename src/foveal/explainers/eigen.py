@@ -86,6 +86,9 @@ def _principal(
     maps = []
     for one in features.double():
         matrix = one.flatten(1).T
+        if not bool(matrix.isfinite().all()):  # no decomposition, and none may be made up
+            maps.append(torch.full_like(one[0], torch.nan))
+            continue
         if len(matrix) <= matrix.shape[1]:
             values, vectors = torch.linalg.eigh(matrix @ matrix.T)
             projected = values[-1].clamp(min=0).sqrt() * vectors[:, -1]
