@@ -65,6 +65,18 @@ def test_planted_concepts_are_found_with_their_sign(pool):
     assert found["beside"].parts["p"] > 0.1
 
 
+@pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16])
+def test_examples_are_sent_in_the_precision_of_the_images(precision):
+    tcav = TCAV(concepts={"bright": images(12, seed=1) + 1}, random=images(30), random_sets=30)
+    single, other = (
+        attribute(Convolutional().to(kind), images(4).to(kind), tcav, target=1, layers="top")
+        for kind in (torch.float32, precision)
+    )
+    one, same = (made.info["tcav"].parts["concepts"]["bright"] for made in (single, other))
+    assert one.value is not None
+    assert same.value == pytest.approx(one.value, abs=0.1)
+
+
 def test_the_other_class_has_the_other_sign():
     found, other = scores(), scores(target=1)
     for name in ("raises", "lowers", "beside"):

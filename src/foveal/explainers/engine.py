@@ -48,7 +48,7 @@ def explain_batch(
     chunks: list[dict[str, Outcome]] = []
     bound, start = request.max_batch, 0
     with borrowed(network.module, request.seed):
-        examples = {key: _examples(passes, task, request) for key, task in tasks.items()}
+        examples = {key: _examples(passes, task, request, images) for key, task in tasks.items()}
         while start < len(images):
             end = min(start + bound, len(images))
             chunk = Chunk(passes, images, tasks, request, bound, slice(start, end), examples)
@@ -63,15 +63,16 @@ def explain_batch(
     return {key: joined([chunk[key] for chunk in chunks], tasks[key]) for key in tasks}
 
 
-def _examples(passes: Passes, task: Task, request: Request) -> dict[str, Tensor]:
-    """The activations of a method's own examples at its layers."""
+def _examples(passes: Passes, task: Task, request: Request, images: Tensor) -> dict[str, Tensor]:
+    """The activations of a method's own examples at its layers, sent as the images are."""
     examples = task.explainer.examples
     if examples is None:
         return {}
     watches = [Watch(layer) for layer in task.layers]
     found: dict[str, list[Tensor]] = {layer: [] for layer in task.layers}
     modules = passes.network.parts()
-    for part in examples.split(request.max_batch):
+    for own in examples.split(request.max_batch):
+        part = own.to(images.device, images.dtype)
         beside = tuple(one[:1].expand(len(part), *one.shape[1:]) for one in request.beside)
         no_score = part.new_zeros(len(part))
         sight = passes.send(part, lambda _, s=no_score: s, watches=watches, beside=beside)
