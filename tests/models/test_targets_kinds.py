@@ -1,6 +1,8 @@
 """Contrasts, values, cells, boundaries, several heads: closed forms, and one law for all kinds."""
 
 import math
+from collections import namedtuple
+from dataclasses import make_dataclass
 
 import numpy as np
 import pytest
@@ -141,6 +143,20 @@ def test_a_head_is_picked_by_its_key_or_its_position():
     assert score(Target(output=0, index=0), list(HEADS.values()), count=2) == [0.0, 2.0]
     assert fix(Target(output="grade"), HEADS, count=2).labels == ("grade: class 1",
                                                                   "grade: class 0")  # fmt: skip
+
+
+Named = namedtuple("Named", HEADS)
+DataClass = make_dataclass("DataClass", HEADS)
+
+
+@pytest.mark.parametrize("kind", [Named, DataClass])
+def test_a_part_of_a_named_tuple_or_a_data_class_is_picked_by_its_name(kind):
+    outputs = kind(*HEADS.values())
+    assert score(Target(output="grade", index=2), outputs, count=2) == [-1.0, 0.0]
+    with pytest.raises(ValueError, match=r"of grade, age, mask; .*Target\(output='grade'.*\.grade"):
+        score(0, outputs, count=2)
+    with pytest.raises(ValueError, match="output='disc' does not exist"):
+        score(Target(output="disc"), outputs, count=2)
 
 
 def test_samples_may_ask_different_heads_and_callables_of_the_whole_output():

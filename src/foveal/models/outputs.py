@@ -1,6 +1,7 @@
 """What a model returned, as one entry per sample."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ def samples(output: object, key: str | int | None, count: int) -> Tensor | Seque
 
 
 def _part(output: object, key: str | int) -> object:
+    if isinstance(key, str) and key in _attributes(output):
+        return getattr(output, key)
     try:
         if not isinstance(output, Tensor) and not are_detections(output):
             return output[key]  # pyright: ignore[reportIndexIssue]
@@ -41,11 +44,13 @@ def _part(output: object, key: str | int) -> object:
 def _rows(output: object, count: int) -> Tensor:
     """Rows in full precision, whatever a model squeezed away or left of a grid of one."""
     if not isinstance(output, Tensor):
-        key = next(iter(output), "logits") if isinstance(output, Mapping) else 0
+        names = _attributes(output)
+        key = next(iter(names or (output if isinstance(output, Mapping) else ())), 0)
+        taken = f".{key}" if names else f"[{key!r}]"
         raise ValueError(
             f"the model returned no tensor but {_described(output)}; say which output is meant, "
             f"for example target=foveal.Target(output={key!r}, index=3), or pass a callable that "
-            f"takes what it needs: target=lambda output: output[{key!r}][:, 3]"
+            f"takes what it needs: target=lambda output: output{taken}[:, 3]"
         )
     half = output.dtype in (torch.bfloat16, torch.float16)
     rows = output.float() if half else output
@@ -61,6 +66,15 @@ def _rows(output: object, count: int) -> Tensor:
     return rows.flatten(1) if rows.ndim > 2 and rows.shape[2:].numel() == 1 else rows
 
 
+def _attributes(output: object) -> Sequence[str]:
+    """The names of the parts of a data class or a named tuple; of a mapping its keys are."""
+    if isinstance(output, Mapping):
+        return ()
+    if is_dataclass(output):
+        return [field.name for field in fields(output)]
+    return getattr(output, "_fields", ()) if isinstance(output, tuple) else ()
+
+
 def _described(output: object) -> str:
     if isinstance(output, Tensor):
         return "a single tensor"
@@ -68,6 +82,8 @@ def _described(output: object) -> str:
         return "detections"
     if isinstance(output, Mapping):
         return str(list(output))
+    if names := _attributes(output):
+        return f"a {type(output).__name__} of {', '.join(names)}"
     if isinstance(output, list | tuple):
         return f"a {type(output).__name__} of {len(output)}"
     return f"a {type(output).__name__}"
