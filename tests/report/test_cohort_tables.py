@@ -15,6 +15,7 @@ BEATS = [
     pytest.param({"value": 0.5, "chance": 0.2, "null": (0.1, 0.3)}, True, id="every draw"),
     pytest.param({"value": 0.25, "chance": 0.2, "null": (0.1, 0.3)}, False, id="not every draw"),
     pytest.param({"value": 0.2001, "chance": 0.2, "null": (0.2,)}, False, id="unnoticed"),
+    pytest.param({"value": 0.1, "chance": 0.25, "direction": "context"}, False, id="neither way"),
     pytest.param({"value": 0.5}, False, id="no chance level"),
     pytest.param({"value": None, "reason": "empty_mask"}, False, id="no number"),
 ]

@@ -162,10 +162,10 @@ _UNNOTICED = 1e-3
 def beats_chance(score: Score) -> bool:
     """Whether a number lies on the good side of its chance level; equal is not better.
 
-    Where regions or orders were drawn at random it must be better than each of them, and by more
-    than a change of probability that nobody would notice.
+    Where neither way is better, no number is. Where regions or orders were drawn at random it must
+    be better than each of them, and by more than a change of probability that nobody would notice.
     """
-    if score.value is None or score.chance is None:
+    if score.value is None or score.chance is None or score.direction == "context":
         return False
     sign = 1 if score.direction == "higher" else -1
     rivals = [score.chance, *(score.null or ())]

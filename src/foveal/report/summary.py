@@ -6,6 +6,7 @@ from typing import Any
 
 from foveal.report.cohort import Cohort, Pool
 from foveal.report.concepts import concept_scores, methods_of
+from foveal.report.families import by_family, headline
 from foveal.report.history import History
 from foveal.report.words import (
     ALL_LESIONS,
@@ -50,7 +51,8 @@ class Part:
     """All numbers of one model and target."""
 
     title: str
-    groups: tuple["PartGroup", ...]
+    families: tuple[tuple[str, tuple["PartGroup", ...]], ...]
+    """Questions, and the measures that answer them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +170,7 @@ def _classes(header: Header, name: str) -> Sequence[str]:
 
 def _standings(header: Header, pools: Sequence[Pool]) -> Iterator[Standing]:
     for (model, target), own in _by_question(pools).items():
-        measures = list(dict.fromkeys(pool.place.measure for pool in own))
+        measures = headline(dict.fromkeys(pool.place.measure for pool in own))
         keys = list(dict.fromkeys(pool.place.key for pool in own))
         found = {(pool.place.key, pool.place.measure): pool for pool in own}
         yield Standing(
@@ -186,9 +188,14 @@ def _standings(header: Header, pools: Sequence[Pool]) -> Iterator[Standing]:
 
 def _parts(pools: Sequence[Pool]) -> Iterator[Part]:
     for (model, target), own in _by_question(pools).items():
-        measures = dict.fromkeys(pool.place.measure for pool in own)
-        groups = [_group(m, [p for p in own if p.place.measure == m]) for m in measures]
-        yield Part(title=_title(model, target), groups=tuple(groups))
+        named = by_family(dict.fromkeys(pool.place.measure for pool in own))
+        families = [(title, tuple(_groups(names, own))) for title, names in named.items()]
+        yield Part(title=_title(model, target), families=tuple(families))
+
+
+def _groups(measures: Sequence[str], pools: Sequence[Pool]) -> Iterator[PartGroup]:
+    for measure in measures:
+        yield _group(measure, [pool for pool in pools if pool.place.measure == measure])
 
 
 def _group(measure: str, pools: Sequence[Pool]) -> PartGroup:

@@ -1,9 +1,10 @@
 """The scores of one image and target side by side: a row a measure and region, a column a map."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from foveal.core import Score
+from foveal.report.families import FIRST, by_family
 from foveal.report.words import (
     DIRECTIONS,
     map_name,
@@ -61,43 +62,66 @@ class Group:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Family:
+    """The measures that answer one question."""
+
+    title: str
+    first: bool
+    """Whether it says if a map can be believed, and is shown without being asked for."""
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoreTable:
     """All scores of some maps of one image."""
 
     maps: tuple[str, ...]
-    groups: tuple[Group, ...]
+    families: tuple[Family, ...]
 
 
 def score_table(maps: Sequence[Explained], anatomy: Sequence[str]) -> ScoreTable:
-    """The scores of maps, measures and regions in the order in which they were taken."""
+    """The scores of maps by the questions they answer, regions in the order of measuring."""
     found = [{place(measured): measured.score for measured in e.scores} for e in maps]
     places = list(dict.fromkeys(place for scores in found for place in scores))
-    measures = dict.fromkeys(measure for measure, _ in places)
-    groups = []
-    for measure in measures:
-        own = [place for place in places if place[0] == measure]
-        rows = tuple(
-            Row(
-                region=region_in_words(region),
-                anatomy=region in anatomy,
-                cells=tuple(scores.get((measure, region)) for scores in found),
+    families = by_family(dict.fromkeys(measure for measure, _ in places))
+    return ScoreTable(
+        maps=tuple(map_name(e.key, e.attribution) for e in maps),
+        families=tuple(
+            Family(
+                title=title,
+                first=title in FIRST,
+                groups=tuple(_group(name, places, found, anatomy) for name in names),
             )
-            for _, region in own
+            for title, names in families.items()
+        ),
+    )
+
+
+def _group(
+    measure: str,
+    places: Sequence[Place],
+    found: Sequence[Mapping[Place, Score]],
+    anatomy: Sequence[str],
+) -> Group:
+    regions = [region for name, region in places if name == measure]
+    rows = tuple(
+        Row(
+            region=region_in_words(region),
+            anatomy=region in anatomy,
+            cells=tuple(scores.get((measure, region)) for scores in found),
         )
-        scores = [cell for row in rows for cell in row.cells if cell is not None]
-        score = next((score for score in scores if score.value is not None), scores[0])
-        groups.append(
-            Group(
-                measure=measure,
-                name=measure_name(measure),
-                direction=DIRECTIONS[score.direction],
-                range=range_in_words(*score.range),
-                on_regions=any(region is not None for _, region in own),
-                rows=rows,
-            )
-        )
-    names = tuple(map_name(e.key, e.attribution) for e in maps)
-    return ScoreTable(maps=names, groups=tuple(groups))
+        for region in regions
+    )
+    scores = [cell for row in rows for cell in row.cells if cell is not None]
+    score = next((score for score in scores if score.value is not None), scores[0])
+    return Group(
+        measure=measure,
+        name=measure_name(measure),
+        direction=DIRECTIONS[score.direction],
+        range=range_in_words(*score.range),
+        on_regions=any(region is not None for region in regions),
+        rows=rows,
+    )
 
 
 def place(measured: Measured) -> Place:

@@ -62,7 +62,10 @@ _METHODS = {
     "chefer": "Chefer relevance",
     "tcav": "TCAV",
 }
-_ACRONYMS = {"iou": "IoU", "auc": "AUC", "roi": "ROI", "fov": "field of view"}
+_ACRONYMS = {
+    "ap": "AP", "auc": "AUC", "cc": "correlation", "cnr": "CNR", "ebc": "EBC",
+    "fov": "field of view", "iou": "IoU", "pap": "PAP", "roi": "ROI", "snr": "SNR",
+}  # fmt: skip
 _MINUS, _THIN = "−", "\u202f"
 """A true minus sign, and a space that keeps a number in one line."""
 
