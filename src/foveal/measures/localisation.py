@@ -172,7 +172,7 @@ def relevance_rank_accuracy(
     *,
     field: Shaped[Array, "row column"] | None = None,
 ) -> Score:
-    """Share of the map's |G| highest pixels that lie in the region G.
+    """Share that lies in the region, of as many of the map's highest pixels as the region has.
 
     At this size precision and recall are the same number. Where the last place is shared by tied
     pixels, the value is the expected one.

@@ -148,8 +148,9 @@ def dice(
         **settings: Those of `Threshold`.
 
     Returns:
-        2 |A and G| / (|A| + |G|) in [0, 1]; higher is better. For the shares q of A and p of G,
-        chance is 2 q p / (q + p) and the ceiling 2 min(q, p) / (q + p). Missing as the IoU is.
+        Twice the pixels of both by the sum of the pixels of each, in [0, 1]; higher is better. For
+        the shares q of A and p of G, chance is 2 q p / (q + p) and the ceiling
+        2 min(q, p) / (q + p). Missing as the IoU is.
 
     Raises:
         ValueError: Shapes that differ, masks that are not binary, or a setting out of range.
