@@ -52,6 +52,7 @@ from foveal.measures.gradients import (
     gss,
     hoyer,
 )
+from foveal.measures.layer_study import LayerRow, layer_study
 from foveal.measures.lesions import (
     FALSE_HIGHLIGHT_RATE,
     LESION_HIT_RATE,
@@ -83,6 +84,7 @@ from foveal.measures.noise import (
     intensity_cv,
     repeat_variance,
 )
+from foveal.measures.nuisances import NUISANCE_STABILITY, nuisance_stability
 from foveal.measures.overlap import DICE, DICE_OVER_MAX, IOU, dice, dice_over_max, iou
 from foveal.measures.perturbation import Subject, make_subject
 from foveal.measures.perturbed import (
@@ -102,6 +104,15 @@ from foveal.measures.pixelwise import (
     pixel_ap,
     pixel_auc,
     snr_roi,
+)
+from foveal.measures.randomisation import (
+    DATA_RANDOMISATION,
+    MPRT,
+    RANDOM_LOGIT,
+    RandomSettings,
+    data_randomisation,
+    mprt,
+    random_logit,
 )
 from foveal.measures.regions import (
     PAP,
@@ -165,6 +176,7 @@ MEASURES: tuple[MeasureCard, ...] = (
     MAP_PEARSON,
     MAP_SPEARMAN,
     TOPK_IOU,
+    NUISANCE_STABILITY,
     GSS,
     GSI,
     FMCE,
@@ -175,6 +187,9 @@ MEASURES: tuple[MeasureCard, ...] = (
     INTENSITY_CV,
     HFPR,
     REPEAT_VARIANCE,
+    MPRT,
+    DATA_RANDOMISATION,
+    RANDOM_LOGIT,
     COST,
 )
 """The measures that are built, in the order of their families."""
@@ -187,9 +202,11 @@ __all__ = [
     "DropSettings",
     "HitSettings",
     "Hot",
+    "LayerRow",
     "MeasureCard",
     "PerturbedImages",
     "PerturbedMaps",
+    "RandomSettings",
     "ReferenceBand",
     "RegionShares",
     "RemovalCurves",
@@ -202,6 +219,7 @@ __all__ = [
     "cnr",
     "compare_thresholds",
     "cost",
+    "data_randomisation",
     "deletion_auc",
     "dice",
     "dice_over_max",
@@ -223,6 +241,7 @@ __all__ = [
     "insertion_auc",
     "intensity_cv",
     "iou",
+    "layer_study",
     "lesion_hit_rate",
     "make_subject",
     "map_entropy",
@@ -235,7 +254,9 @@ __all__ = [
     "max_sensitivity",
     "mean_attribution_area",
     "measure_named",
+    "mprt",
     "negative_image_profile",
+    "nuisance_stability",
     "out_of_fov_mass",
     "pap",
     "perturbed_images",
@@ -244,6 +265,7 @@ __all__ = [
     "pixel_auc",
     "pointing_game",
     "random_curves",
+    "random_logit",
     "reference_bands",
     "region_coverage",
     "region_shares",

@@ -174,13 +174,14 @@ def perturbed_maps(
     `images` are the noisy copies, where `perturbed_images` made them before with these settings.
     """
     made = images or perturbed_images(image, field=field, predict=predict, **settings)
+    inside = made.field if field is None else field_on(field, tuple(made.image.shape[1:]))
     maps = np.concatenate(
-        [maps_of(explain, b, field=made.field, as_array=made.as_array) for b in made.batches()]
+        [maps_of(explain, b, field=inside, as_array=made.as_array) for b in made.batches()]
     )
     return PerturbedMaps(
         clean=maps[0],
         noisy=maps[1:],
-        field=np.ones(maps.shape[1:], bool) if made.field is None else made.field,
+        field=np.ones(maps.shape[1:], bool) if inside is None else inside,
         settings=made.settings,
         changed=made.changed,
     )

@@ -120,18 +120,32 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
 """The ways to compare two maps, by name. All are blind to the maps' scale."""
 
 
+def prepared(
+    maps: Shaped[np.ndarray, "map row column"], field: Field, statistic: Statistic
+) -> list[Shaped[np.ndarray, "..."] | None]:
+    """What is made of each map once; `None` of one that is constant or too coarse."""
+    large = min(maps.shape[1:]) >= statistic.smallest_side
+    return [statistic.prepare(one, field) if large and varies(one, field) else None for one in maps]
+
+
+def compared(
+    first: Shaped[np.ndarray, "..."] | None,
+    second: Shaped[np.ndarray, "..."] | None,
+    field: Field,
+    statistic: Statistic,
+) -> float:
+    """The similarity of two prepared maps; NaN where one of them is missing."""
+    if first is None or second is None:
+        return np.nan
+    return statistic.compare(first, second, field)
+
+
 def similarities(
     base: MapOf, others: Shaped[np.ndarray, "map row column"], field: Field, statistic: Statistic
 ) -> Float[np.ndarray, " map"]:
     """Of each map with the first one; NaN where one of the two is constant in the field."""
-    if not varies(base, field):
-        return np.full(len(others), np.nan)
-    prepared = statistic.prepare(base, field)
+    (own,) = prepared(base[None], field, statistic)
+    # One by one: many large maps, prepared, would not fit beside each other.
     return np.array(
-        [
-            statistic.compare(prepared, statistic.prepare(other, field), field)
-            if varies(other, field)
-            else np.nan
-            for other in others
-        ]
+        [compared(own, prepared(o[None], field, statistic)[0], field, statistic) for o in others]
     )
