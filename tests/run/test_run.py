@@ -296,6 +296,14 @@ def test_the_estimate_counts_the_passes_of_the_run(cohort_folder, monkeypatch, m
     assert str(foreseen).startswith("4 images: ")
 
 
+def test_the_quick_level_plans_no_pass_for_measures(cohort_folder):
+    plan = read_plan(cohort_folder / "plan.toml").model_copy(update={"level": "quick"})
+    none = plan.measures.model_copy(update={"names": ()})
+    bare = plan.model_copy(update={"measures": none})
+    quick, without = (estimate(open_job(p, cohort_folder, trust=True)) for p in (plan, bare))
+    assert quick.forward == without.forward
+
+
 def test_passes_are_planned_without_a_model():
     assert planned_passes(IntegratedGradients(steps=7), (3, 16, 16)) == (8, 7)
     assert planned_passes(Occlusion(window=8, stride=8), (3, 16, 24)) == (6, 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -88,7 +89,7 @@ class Ground:
     problem: str | None
     """Why nothing can be measured with this map or mask, a reason code."""
 
-    @property
+    @cached_property
     def positive(self) -> Float[np.ndarray, "row column"]:
         """What raises the score, inside the field."""
         return np.where(self.field, np.maximum(self.map, 0), 0)

@@ -14,6 +14,7 @@ from foveal.models.borrow import borrowed
 from foveal.models.layers import choose, recorded
 from foveal.run.casework import targets_of
 from foveal.run.local import Job
+from foveal.run.placing import PLACING
 from foveal.run.plan import ModelTable, Plan
 from foveal.store import Run
 
@@ -101,7 +102,7 @@ def _passes_of_image(
     maps = sum(places)
     needs_gradient = any(e.wants.gradient or e.wants.input_gradient for e in explainers)
     per_target = 1 + sum(n * forward for n, (forward, _) in zip(places, own, strict=True))
-    names = plan.measure_names
+    names = [name for name in plan.measure_names if name not in PLACING]
     if any(name.endswith("_auc") for name in names):
         per_target += _CURVE_PASSES * maps + _RANDOM_CURVE_PASSES * plan.random_orders
     if any(name.endswith("_drop") for name in names):
