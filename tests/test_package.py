@@ -32,7 +32,7 @@ def test_importing_and_asking_for_help_load_neither_torch_nor_numpy(code):
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("room", ["core", "images", "store", "report"])
+@pytest.mark.parametrize("room", ["core", "images", "store", "report", "analysis"])
 def test_reading_storing_and_reporting_never_load_torch(room):
     check = f"import foveal.{room}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
