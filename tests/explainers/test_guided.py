@@ -164,6 +164,14 @@ REFUSED = [
         id="written out with a factor",
     ),
     pytest.param(lambda self, x: F.relu(torch.erf(x)), "'Erf'", id="erf"),
+    pytest.param(
+        lambda self, x: F.relu(0.5 * x * (1 + torch.tanh(0.8 * (x + 0.045 * x**3)))),
+        "a product of two", id="gelu by tanh, written out",
+    ),
+    pytest.param(
+        lambda self, x: F.relu(torch.maximum(x, torch.zeros(1))), "'Maximum'",
+        id="maximum with zero",
+    ),
 ]  # fmt: skip
 
 

@@ -127,7 +127,7 @@ class _Rules(AbstractRules):
             taken = first
         elif edges[1][0] in edges[0]:
             taken = second
-        elif set(edges[0]) & set(edges[1]):
+        elif _all_elementwise(first) & _all_elementwise(second):
             raise ModelError(
                 f"{self.model} writes an activation function out as a product of two functions of "
                 "one tensor, whose derivative cannot be replaced; let it call torch's own "
@@ -146,11 +146,13 @@ class _Rules(AbstractRules):
         for node in _graph(output):
             name = type(node).__name__
             own = isinstance(node, BackwardCFunction) and not name.startswith(_OURS)
-            if own or name.startswith(_HIDDEN) or "DifferentiableGraph" in name:
+            rectifier = name.startswith("Maximum") and _takes_a_constant(node)
+            if own or rectifier or name.startswith(_HIDDEN) or "DifferentiableGraph" in name:
                 raise ModelError(
                     f"{self.model} computes {name.removesuffix('0').removesuffix('Backward')!r} "
                     "where the derivative of an activation function cannot be replaced (scripted, "
-                    "compiled, checkpointed or with a derivative of its own); switch that off in "
+                    "compiled, checkpointed, written out by hand or with a derivative of its own); "
+                    "switch that off in "
                     "the model, or use another method"
                 )
         return output
@@ -196,6 +198,23 @@ def _elementwise(tensor: Tensor) -> Iterator[Edge]:
         if len(before) != 1 or not type(node).__name__.startswith(_ELEMENTWISE):
             return
         ((node, number),) = before
+
+
+def _all_elementwise(tensor: Tensor) -> set[Edge]:
+    """The same, also where several tensors come together, as in x + x ** 3."""
+    found, waiting = set[Edge](), [(tensor.grad_fn, tensor.output_nr)]
+    while waiting:
+        node, number = waiting.pop()
+        if node is None or (node, number) in found:
+            continue
+        found.add((node, number))
+        if type(node).__name__.startswith(_ELEMENTWISE):
+            waiting += node.next_functions
+    return found
+
+
+def _takes_a_constant(node: Node) -> bool:
+    return any(before is None for before, _ in node.next_functions)
 
 
 def _graph(output: Tensor) -> Iterator[Node]:
