@@ -295,6 +295,16 @@ def test_everything_works_inside_inference_mode():
         torch.testing.assert_close(inside[name].clone(), values)
 
 
+@pytest.mark.parametrize("method", ["gradcam", "saliency"])
+def test_a_model_made_inside_inference_mode_has_no_gradients_and_says_so(method):
+    with torch.inference_mode():
+        model = Small()
+    with pytest.raises(foveal.ModelError, match=r"inference_mode.*make it outside"):
+        foveal.attribute(model, images(1), method, target=0)
+    assert foveal.attribute(model, images(1), "occlusion", target=0)["occlusion"].any()
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_a_baseline_for_each_image_follows_its_image_into_every_chunk():
     batch, starts = images(4), images(4, seed=1)
     method = IntegratedGradients(steps=3, baseline=starts)

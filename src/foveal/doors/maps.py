@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from foveal.core import FovealWarning
+from foveal.core import FovealWarning, ModelError
 from foveal.explainers.base import AbstractExplainer
 from foveal.explainers.engine import explain_batch
 from foveal.explainers.grid import at_input_size
@@ -101,6 +101,12 @@ def explained(
         tasks, notes = plan_tasks(network, images, explainers, layers, request)
         outcomes = explain_batch(network, images, tasks, request)
     except RuntimeError as error:
+        if "Inference tensors cannot be saved" in str(error):
+            raise ModelError(
+                f"{network.name} was made or loaded under torch.inference_mode, so no gradient can "
+                "be taken in it; make it outside (calling foveal inside is fine), or use a "
+                "method that needs scores only, such as occlusion"
+            ) from error
         why = _why_refused(images, network.module, str(error))
         if why is None:
             raise

@@ -18,7 +18,8 @@ def borrowed(module: nn.Module | None, seed: int = 0) -> Generator[None]:
         yield
         return
     modes = [(part, part.training) for part in module.modules()]
-    wanted = [(p, p.requires_grad) for p in module.parameters()]
+    # Tensors made in inference mode take no gradients, and no requires_grad back outside of it.
+    wanted = [(p, p.requires_grad) for p in module.parameters() if not p.is_inference()]
     buffers = [
         (part, name, buffer, buffer.detach().clone())
         for part in module.modules()
