@@ -84,7 +84,10 @@ def snippets(name: str) -> str:
     "name",
     [
         "README.md",
-        *(f"docs/{page}.md" for page in ("start", "targets", "store", "report", "synthetic")),
+        *(
+            f"docs/{page}.md"
+            for page in ("start", "targets", "store", "report", "synthetic", "statistics")
+        ),
     ],
 )
 def test_snippets_run_as_printed(name, office, monkeypatch):

@@ -214,18 +214,30 @@ def test_a_balanced_mixed_model_is_the_paired_mean_difference():
     assert wide.difference.high > found.difference.high
 
 
+def test_no_patient_with_both_numbers_has_no_p():
+    assert sign_flip(np.array([np.nan]), np.array([1.0]), patients(1)) is None
+
+
 MODELS = [
     pytest.param([1.0, 2.0], ["A", "A"], "1 patient with a number", id="one patient"),
     pytest.param([np.nan, 2.0], ["A", "B"], "1 patient with a number", id="one number"),
     pytest.param([2.0, 2.0], ["A", "B"], "all numbers are the same", id="constant"),
+    pytest.param([2.0, np.nan, 1.0, np.nan], list("AABB"), "no number at all", id="one method"),
+    pytest.param([0.0, 1.0, 0.0, 1.0], list("AABB"), "no standard errors", id="exact fit"),
 ]
 
 
 @pytest.mark.parametrize(("values", "names", "reason"), MODELS)
 def test_a_mixed_model_that_cannot_be_fitted_says_why(values, names, reason):
-    (found,) = mixed_model(np.array(values), ["a", "b"], units_of(names))
+    (found,) = mixed_model(np.array(values), ["a", "b"] * (len(names) // 2), units_of(names))
     assert found.p is None
     assert reason in found.difference.reason
+
+
+def test_a_mixed_model_that_is_singular_says_so():
+    values, each = np.array([0.0, 1.0, 5.0, 6.0]), list("1234")
+    (found,) = mixed_model(values, list("abab"), units_of(list("AABB")), within=each)
+    assert "cannot be fitted" in found.difference.reason
 
 
 def test_a_mixed_model_without_statsmodels_says_what_to_install(monkeypatch):

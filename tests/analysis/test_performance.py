@@ -181,6 +181,9 @@ WRONG = [
     pytest.param(
         lambda: rates(np.array([1.0]), np.array([0.7]), patients(1)), "threshold", id="a score"
     ),
+    pytest.param(
+        lambda: mcnemar(np.ones(2, bool), np.ones(1, bool), patients(2)), "paired", id="unpaired"
+    ),
     pytest.param(lambda: wilson(3, 2), "between 0 and the cases", id="too many hits"),
 ]
 

@@ -9,6 +9,7 @@ import scipy
 from foveal.analysis import (
     Auc,
     Bootstrap,
+    Comparison,
     Estimate,
     Mean,
     Spearman,
@@ -178,6 +179,17 @@ def test_resamples_without_a_value_are_counted():
     assert any("resamples had no value" in note for note in found.notes)
 
 
+def test_a_number_that_most_resamples_lack_has_no_interval():
+    # Two patients: half of the resamples draw one of them twice, and so lack a class. Some of 100
+    # draws of seed 0 .. 9 exceed one half.
+    pair = Auc(np.array([True, False]), np.array([2.0, 1.0]))
+    reasons = [
+        interval(pair, units_of(["A", "B"]), Bootstrap(resamples=100, seed=seed)).reason
+        for seed in range(10)
+    ]
+    assert any("of 100 resamples have no value (one class only)" in reason for reason in reasons)
+
+
 def test_a_large_table_takes_seconds():
     random = np.random.default_rng(11)
     values = random.random((20_000, 24))
@@ -222,6 +234,12 @@ WRONG_ESTIMATES = [
 def test_an_estimate_is_checked_at_birth(values, message):
     with pytest.raises(ValueError, match=message):
         Estimate(n_units=2, unit="patient", method="by hand", **values)
+
+
+def test_a_comparison_is_checked_at_birth():
+    none = Estimate(estimate=None, n_units=0, unit="patient", method="none", reason="no rows")
+    with pytest.raises(ValueError, match="lies in"):
+        Comparison(first="a", second="b", difference=none, p=1.5, test="by hand")
 
 
 def test_means_by_unit_leave_out_what_is_missing():

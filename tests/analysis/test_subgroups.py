@@ -86,6 +86,7 @@ def test_images_without_a_group_stand_on_a_row_of_their_own():
     [
         pytest.param(np.full(4, np.nan), list("aabb"), "too few: 0 patients", id="only NaN"),
         pytest.param(np.ones(40), ["a"] * 40, "agree", id="one group that agrees"),
+        pytest.param(np.ones(80), ["a"] * 40 + ["b"] * 40, "agree", id="two that agree"),
     ],
 )
 def test_groups_without_evidence_say_why(values, groups, reason):

@@ -111,9 +111,11 @@ def _fit(
         except np.linalg.LinAlgError as problem:
             return _Fit(effects=none, errors=none, reason=f"the model cannot be fitted: {problem}")
     effects, errors = np.asarray(fitted.fe_params), np.asarray(fitted.bse_fe)
-    notes = tuple(dict.fromkeys(f"statsmodels: {warning.message}" for warning in caught))
     if not (np.isfinite(errors).all() and (errors > 0).all()):
-        return _Fit(effects=none, errors=none, notes=notes, reason="the fit has no standard errors")
+        return _Fit(effects=none, errors=none, reason="the fit has no standard errors")
+    # Arithmetic on the way to the optimum may warn; what matters is what is said of the optimum.
+    said = [w.message for w in caught if not issubclass(w.category, RuntimeWarning)]
+    notes = tuple(dict.fromkeys(f"statsmodels: {message}" for message in said))
     return _Fit(effects=effects, errors=errors, notes=notes)
 
 
