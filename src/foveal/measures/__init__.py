@@ -140,6 +140,19 @@ from foveal.measures.stability import (
 )
 from foveal.measures.thresholds import Hot, Threshold, adaptive_threshold
 from foveal.measures.tolerance import OCT_TOLERANCE_UM
+from foveal.measures.uncertainty import (
+    ENTROPY,
+    MARGIN,
+    MI,
+    MSP,
+    Members,
+    deep_ensemble,
+    entropy,
+    margin,
+    mc_dropout,
+    mi,
+    msp,
+)
 
 MEASURES: tuple[MeasureCard, ...] = (
     RELEVANCE_MASS,
@@ -191,6 +204,10 @@ MEASURES: tuple[MeasureCard, ...] = (
     DATA_RANDOMISATION,
     RANDOM_LOGIT,
     COST,
+    ENTROPY,
+    MARGIN,
+    MSP,
+    MI,
 )
 """The measures that are built, in the order of their families."""
 
@@ -204,6 +221,7 @@ __all__ = [
     "Hot",
     "LayerRow",
     "MeasureCard",
+    "Members",
     "PerturbedImages",
     "PerturbedMaps",
     "RandomSettings",
@@ -220,6 +238,7 @@ __all__ = [
     "compare_thresholds",
     "cost",
     "data_randomisation",
+    "deep_ensemble",
     "deletion_auc",
     "dice",
     "dice_over_max",
@@ -227,6 +246,7 @@ __all__ = [
     "ebc",
     "ebpg",
     "energy_in_lesion",
+    "entropy",
     "excess_drop",
     "false_highlight_rate",
     "first_layer_grad_rms",
@@ -249,12 +269,16 @@ __all__ = [
     "map_pearson",
     "map_spearman",
     "map_ssim",
+    "margin",
     "masked_roi_drop",
     "mass_lift",
     "max_sensitivity",
+    "mc_dropout",
     "mean_attribution_area",
     "measure_named",
+    "mi",
     "mprt",
+    "msp",
     "negative_image_profile",
     "nuisance_stability",
     "out_of_fov_mass",
