@@ -45,15 +45,28 @@ def _tail_rank(n: int, alpha: float) -> int:
 
 
 def _pair_mean(ordered: Float[np.ndarray, " unit"], rank: int) -> float:
-    """The rank-th smallest pair mean, by bisection: there are too many pairs to sort them all."""
-    low, high = float(ordered[0]), float(ordered[-1])
-    slack = np.finfo(np.float64).eps * max(-low, high)
-    below = np.nextafter(low, -np.inf)
-    while high - below > slack and below < (middle := below + (high - below) / 2) < high:
-        if _at_most(ordered, middle) >= rank:
-            high = middle
+    """The rank-th smallest pair mean: there are too many pairs to sort them all.
+
+    The number of pair means up to a limit is known in one pass, so the limit is looked for, by
+    interpolation and halving in turn, until it has `rank` of them or cannot move.
+    """
+    below, high = float(np.nextafter(ordered[0], -np.inf)), float(ordered[-1])
+    fewer, more = 0, ordered.size * (ordered.size + 1) // 2
+    slack = np.finfo(np.float64).eps * max(-below, high)
+    halve = False
+    while more > rank and high - below > slack:
+        share = 0.5 if halve else (rank - fewer - 0.5) / (more - fewer)
+        middle = below + share * (high - below)
+        halve = not halve
+        if not below < middle < high:
+            if halve:
+                continue
+            break
+        count = _at_most(ordered, middle)
+        if count >= rank:
+            high, more = middle, count
         else:
-            below = middle
+            below, fewer = middle, count
     partners = np.searchsorted(ordered, 2 * high - ordered, side="right")
     reached = (ordered + ordered[partners - 1])[partners > 0] / 2
     return float(reached.max())
@@ -61,7 +74,8 @@ def _pair_mean(ordered: Float[np.ndarray, " unit"], rank: int) -> float:
 
 def _at_most(ordered: Float[np.ndarray, " unit"], limit: float) -> int:
     """Pairs (i <= j) whose mean is at most the limit."""
-    partners = np.searchsorted(ordered, 2 * limit - ordered, side="right")
+    # Rising values are found faster, and only their number matters.
+    partners = np.searchsorted(ordered, 2 * limit - ordered[::-1], side="right")
     both_orders = int(partners.sum())
     own = int((ordered <= limit).sum())
     return (both_orders + own) // 2
