@@ -100,6 +100,7 @@ window = 8
 
 [measures]
 random_orders = 2
+perturbations = 4
 random_regions = 3
 
 [output]

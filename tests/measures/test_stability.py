@@ -212,6 +212,18 @@ def test_zeros_do_not_agree_by_themselves():
     assert map_ssim(first, second).value > 0.7  # why it is never read alone
 
 
+def test_without_other_maps_chance_is_that_of_shuffled_pixels_or_of_the_turned_map():
+    own = IMAGE.mean(axis=0) ** 2
+    values = own[FIELD].astype(float)
+    draws = [np.linalg.norm(RANDOM.permutation(values) - values) for _ in range(500)]
+    expected = np.sqrt(np.mean(np.square(draws))) / np.linalg.norm(values)
+    score = max_sensitivity(Counting(), IMAGE, field=FIELD, n=1)
+    assert score.chance == pytest.approx(expected, rel=0.01)
+    alike = map_ssim(own, own, field=FIELD)
+    assert alike.chance == pytest.approx(map_ssim(own, own[::-1, ::-1], field=FIELD).value)
+    assert alike.chance < alike.value == pytest.approx(1)
+
+
 def test_maps_of_other_images_are_the_null():
     others = RANDOM.random((5, 24, 24))
     score = map_spearman(Counting(), IMAGE, others=others, n=2)

@@ -10,6 +10,7 @@ from PIL import Image as PillowImage
 
 from foveal.core import FovealWarning, ModelError, PlanError, StoreError
 from foveal.explainers import RISE, IntegratedGradients, Occlusion, ScoreCAM
+from foveal.explainers.passes import Passes
 from foveal.run import Job, estimate, open_job, plan_from, read_plan, run
 from foveal.run.estimate import planned_passes
 from foveal.store import Case, Run
@@ -55,7 +56,13 @@ def test_a_run_explains_every_image_for_every_target_by_every_method(cohort_fold
         assert ("relevance_mass", "all lesions") in measured
         assert ("deletion_auc", None) in measured
         regions, lesions, false_spots, shares, field, perturbing = 14 * 3, 3, 1, 3, 5, 5
-        assert len(measured) == regions + lesions + false_spots + shares + field + perturbing
+        placed = regions + lesions + false_spots + shares + field
+        health, stable = 9, 7
+        assert len(measured) == placed + perturbing + health + stable
+        # Occlusion sends probes of its own, and watches no layer.
+        costly = {m.score.name for m in view.explained[1].scores}
+        assert {"map_ssim", "repeat_variance", "gss", "fmce"}.isdisjoint(costly)
+        assert {"hoyer", "first_layer_grad_rms", "hfpr"} < costly
         scores = [m.score for m in view.explained[0].scores if m.score.direction != "context"]
         assert None not in [score.chance for score in scores if score.value is not None]
 
@@ -272,24 +279,44 @@ def test_warnings_and_times_go_into_the_log(cohort_folder):
     assert len(costs) == 3 * 4
 
 
-@pytest.mark.parametrize(("method", "backward"), [("gradcam", 8), ("scorecam", 0)])
-def test_the_estimate_counts_the_passes_of_the_run(cohort_folder, monkeypatch, method, backward):
+COSTS = [
+    # Of 4 images and 2 targets each: the shared pass, the one for gradients, and for Grad-CAM
+    # 5 noisy copies and 17 of SmoothGrad's noise.
+    pytest.param("gradcam", "standard", 4 * 2 * (1 + 1 + 5 + 17), id="standard, cheap"),
+    pytest.param("scorecam", "standard", 4 * 2 * 1, id="standard, costly"),
+    # And a stage for each of the two layers, with 3 seeds, and the trained model's own.
+    pytest.param("gradcam", "full", 4 * 2 * (1 + 1 + 5 + 17 + 1 + 3 * 2), id="full"),
+]
+
+
+@pytest.mark.parametrize(("method", "level", "backward"), COSTS)
+def test_the_estimate_counts_the_passes_of_the_run(
+    cohort_folder, monkeypatch, method, level, backward
+):
     path = cohort_folder / "plan.toml"
-    path.write_text(path.read_text().replace('name = "gradcam"', f'name = "{method}"'))
+    text = path.read_text().replace('name = "gradcam"', f'name = "{method}"')
+    text = text.replace("window = 8", "window = 16")
+    path.write_text(text.replace('level = "standard"', f'level = "{level}"'))
     work = job(cohort_folder)
     foreseen = estimate(work)
     (model,) = work.models
-    counted: list[int] = []
-    before = type(model).forward
+    forwards, backwards = [], []
+    before, before_back = type(model).forward, Passes._gradients
 
     def counting(self, images):
-        counted.append(len(images))
+        forwards.append(len(images))
         return before(self, images)
 
+    def counting_back(self, scores, asked, watcher):
+        backwards.append(len(scores))
+        return before_back(self, scores, asked, watcher)
+
     monkeypatch.setattr(type(model), "forward", counting)
+    monkeypatch.setattr(Passes, "_gradients", counting_back)
     run(work)
     # One image of the four fails before any pass; choosing the layer takes one more a target, once.
-    assert sum(counted) == foreseen.forward * 3 // 4 + 2
+    assert sum(forwards) == foreseen.forward * 3 // 4 + 2
+    assert sum(backwards) == foreseen.backward * 3 // 4
     assert foreseen.images == 4
     assert foreseen.backward == backward
     assert foreseen.minutes > 0

@@ -16,7 +16,7 @@ from foveal.models.targets import TargetLike
 from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Question, look, losses_of
 from foveal.run.one_image import explain as explain_look
-from foveal.run.plan import LEVELS, RANDOM, Level, measures_named
+from foveal.run.plan import LEVELS, RANDOM, Level, is_costly, measures_named
 from foveal.run.together import apart, explain_together
 from foveal.store import Measured
 
@@ -133,6 +133,7 @@ def measure(
         baseline=baseline,
         seed=seed,
         max_batch=max_batch,
+        costly=is_costly(names, level),
     )
     pairs = list(zip(result.readings, _per_image(regions, result), strict=True))
     taken = [(reading, own, _carried(reading, own)) for reading, own in pairs if own is not None]
@@ -145,10 +146,12 @@ def measure(
 
 
 def _measure_reading(reading: Reading, yardstick: Yardstick) -> list[Measured]:
-    by = measuring(reading.seen, reading.target, yardstick)
+    by = measuring(
+        reading.seen, reading.target, yardstick, [a.attribution for a in reading.answers]
+    )
     made: list[Measured] = []
     for answer in reading.answers:
-        fresh = by.measure(answer.attribution)
+        fresh = by.measure(answer.attribution, answer.explainer)
         before = reading.scores.get(answer.key, [])
         kept = [m for m in before if m.score.name not in yardstick.names]
         reading.scores[answer.key] = [*kept, *fresh]

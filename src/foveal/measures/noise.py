@@ -27,7 +27,7 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 INTENSITY_CV = MeasureCard(
     name="intensity_cv",
     question="How unevenly is the eye lit and coloured?",
-    direction="lower",
+    direction="context",
     range=(0, np.inf),
     needs=("field",),
     chance="none",
@@ -50,7 +50,7 @@ HFPR = MeasureCard(
 REPEAT_VARIANCE = MeasureCard(
     name="repeat_variance",
     question="How much does the map vary from one noisy copy of the image to the next?",
-    direction="lower",
+    direction="context",
     range=(0, np.inf),
     needs=("explainer",),
     chance="none",
@@ -73,8 +73,8 @@ def intensity_cv(
         field: The field of view; the whole image by default.
 
     Returns:
-        0 or more; lower is more even, which uneven lighting and large lesions both are not.
-        Missing (`zero_map`) where the field is black, (`nan_map`) for values that are not finite.
+        0 or more; lower is more even: uneven light raises it, and so do large lesions. Missing
+        (`zero_map`) where the field is black, (`nan_map`) for values that are not finite.
 
     Raises:
         ValueError: An image that is not of one or three channels, or a field of another grid.
@@ -157,7 +157,7 @@ def repeat_variance(
 
     Returns:
         Mean variance over the field by the mean of the squared mean map, 0 or more; lower is
-        better. `parts["averaged_ratio"]` is the variance of the means of groups of four by the
+        calmer. `parts["averaged_ratio"]` is the variance of the means of groups of four by the
         variance of single maps: about 0.25 for chance, about 1 where maps of a group move
         together. Missing (`zero_map`) where the mean map is zero, (`nan_map`), and (`too_few`) with
         fewer than 8 maps.

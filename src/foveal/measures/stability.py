@@ -32,8 +32,8 @@ MAX_SENSITIVITY = MeasureCard(
     direction="lower",
     range=(0, np.inf),
     needs=("explainer",),
-    chance="the same for maps of other images, where they are given; 1.41 for unrelated maps of "
-    "one norm and mean 0",
+    chance="the same for maps of other images, where they are given; else that of the map with its "
+    "pixels shuffled",
     missing=_FLIPPED,
     cost=_COST,
     reference="Yeh et al. 2019, On the (In)fidelity and Sensitivity of Explanations, eq. 2, by "
@@ -56,7 +56,8 @@ MAP_SSIM = MeasureCard(
     direction="higher",
     range=(-1, 1),
     needs=("explainer",),
-    chance="the same for maps of other images: two blobs that do not even touch can reach 0.72",
+    chance="the same for maps of other images, else for the map turned by half a circle: two "
+    "blobs that do not even touch can reach 0.72",
     missing=f"{_FLAT}, or its grid has fewer than 11 rows or columns",
     cost=_COST,
     reference="Wang et al. 2004, with their window, over the field of maps divided by their "
@@ -145,7 +146,8 @@ def max_sensitivity(
     Returns:
         0 or more, in units of the map's Euclidean norm over the field; lower is better. The maximum
         grows with n, which is among the `params`. `null` holds the same distance for the maps of
-        other images, its mean is the chance. `parts` counts the copies for which the predicted
+        other images, its mean is the chance; without them chance is the root mean square distance
+        of the map with its pixels shuffled. `parts` counts the copies for which the predicted
         class changes; they do not enter the value. Missing (`zero_map`, `nan_map`) where the map
         has no norm: a map that is always empty is not perfectly stable; `prediction_changed` where
         every copy changes the class.
@@ -187,10 +189,10 @@ def map_ssim(explain: ExplainOf | Array, image: Array, **settings: Unpack[RunKey
 
     Returns:
         A mean in [-1, 1]; higher is better. Chance is the mean of `null`, the same with maps of
-        other images, where they are given. Copies whose map is constant are counted in
-        `parts["constant_maps"]` and do not enter. Missing (`zero_map`, `constant_map`, `nan_map`)
-        where the map or all others are flat, `prediction_changed`, and `too_few` on a grid that is
-        smaller than the window.
+        other images, where they are given, else with the map turned by half a circle. Copies whose
+        map is constant are counted in `parts["constant_maps"]` and do not enter. Missing
+        (`zero_map`, `constant_map`, `nan_map`) where the map or all others are flat,
+        `prediction_changed`, and `too_few` on a grid that is smaller than the window.
 
     Raises:
         ValueError: As there, or two maps of different shapes.
@@ -252,7 +254,7 @@ def _changed(
     null = changes(runs.clean, _others(runs, asked.others), runs.field)
     return card.score(
         float(summary(runs.changes)),
-        chance=float(null.mean()) if len(null) else None,
+        chance=float(null.mean()) if len(null) else _shuffled(runs),
         null=tuple(null.tolist()) or None,
         params=params,
         parts={**parts, "values": runs.changes.tolist()},
@@ -284,12 +286,26 @@ def _alike(
     null = null[~np.isnan(null)]
     return card.score(
         float(defined.mean()),
-        chance=float(null.mean()) if len(null) else statistic.chance,
+        chance=float(null.mean()) if len(null) else _chance(runs, statistic),
         ceiling=1,
         null=tuple(null.tolist()) or None,
         params=params,
         parts={**parts, "values": defined.tolist()},
     )
+
+
+def _shuffled(runs: PerturbedMaps) -> float:
+    """E ||M' - M||^2 = 2 (||M||^2 - n mean(M)^2) over all orders of the n pixels."""
+    values = runs.clean[runs.field].astype(np.float64)
+    return float(np.sqrt(2 * values.var() / (values**2).mean()))
+
+
+def _chance(runs: PerturbedMaps, statistic: Statistic) -> float | None:
+    """What unrelated maps reach; where that depends on them, the same shapes in other places."""
+    if statistic.chance is not None:
+        return statistic.chance
+    turned = similarities(runs.clean, runs.clean[None, ::-1, ::-1], runs.field, statistic)
+    return None if np.isnan(turned[0]) else float(turned[0])
 
 
 def _flat(runs: PerturbedMaps) -> str | None:

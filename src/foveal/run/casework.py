@@ -47,6 +47,8 @@ class Casework:
             baseline=plan.measures.baseline,
             seed=plan.seed,
             max_batch=plan.max_batch,
+            perturbations=plan.measures.perturbations,
+            costly=plan.costly,
         )
         self._seconds: dict[str, float] = {}
         self._events: list[tuple[str, dict[str, object]]] = []
@@ -113,8 +115,8 @@ class Casework:
         with self.stage("explain"):
             answers = explain(seen, target, question)
         with self.stage("measure"):
-            by = measuring(seen, target, self.yardstick)
-            scores = [by.measure(answer.attribution) for answer in answers]
+            by = measuring(seen, target, self.yardstick, [a.attribution for a in answers])
+            scores = [by.measure(answer.attribution, answer.explainer) for answer in answers]
         for answer in answers:
             made = answer.attribution
             facts = {"image": name, "model": made.model, "key": answer.key, "target": made.target}

@@ -9,9 +9,13 @@ from torch import Tensor
 
 from foveal.core import ModelError
 from foveal.explainers import AbstractExplainer, Frame, Seen, Watched
+from foveal.measures import RandomSettings
+from foveal.measures.noise import REPEATS
+from foveal.measures.reinitialise import running_order, stages_of
 from foveal.models import Model
 from foveal.models.borrow import borrowed
 from foveal.models.layers import choose, recorded
+from foveal.run.again import GRADIENTS, STABILITY
 from foveal.run.casework import targets_of
 from foveal.run.local import Job
 from foveal.run.placing import PLACING
@@ -20,6 +24,7 @@ from foveal.store import Run
 
 _CURVE_PASSES = 26
 _RANDOM_CURVE_PASSES = 26
+_NAMES_A_CLASS = ("multiclass", "binary", "ordinal")
 _BACKWARD = 2
 """A backward pass counts as two forward ones."""
 
@@ -108,7 +113,46 @@ def _passes_of_image(
     if any(name.endswith("_drop") for name in names):
         per_target += (2 + plan.random_regions) * maps
     backward = needs_gradient + sum(n * back for n, (_, back) in zip(places, own, strict=True))
-    return 1 + targets * per_target, targets * backward
+    ahead, back = _passes_again(plan, model, list(zip(explainers, places, own, strict=True)))
+    return 1 + targets * (per_target + ahead), targets * (backward + back)
+
+
+def _passes_again(
+    plan: Plan,
+    model: Model,
+    methods: Sequence[tuple[AbstractExplainer, int, tuple[int, int]]],
+) -> tuple[int, int]:
+    """Of the measures that explain an image again or look at its gradients, for one target.
+
+    `methods` come with how many maps they make and with the passes of each beside the shared one.
+    """
+    names = set(plan.measure_names)
+    health = not names.isdisjoint(GRADIENTS) and any(True for _ in model.module.parameters())
+    forward = backward = int(health)
+    noisy = 0 if names.isdisjoint(STABILITY) else plan.measures.perturbations + 1
+    repeats = REPEATS + 1 if "repeat_variance" in names else 0
+    sane = _explanations_of_sanity(names, model)
+    asked = [own for _, _, own in methods if plan.costly or own[0] == 0]
+    if asked and model.card.task in _NAMES_A_CLASS:
+        forward += noisy  # what the model predicts for them, once for all methods
+    for explainer, maps, own in methods:
+        times = maps * (sane + (noisy + repeats) * (own in asked))
+        forward += times * (1 + own[0])
+        backward += times * (explainer.wants.backward + own[1])
+    return forward, backward
+
+
+def _explanations_of_sanity(names: set[str], model: Model) -> int:
+    """Of one map: one and one for each stage and seed, and one of another class."""
+    several = model.card.task == "multiclass" and model.card.outputs != 1
+    count = int("random_logit" in names and several)
+    if "mprt" not in names or not any(True for _ in model.module.parameters()):
+        return count
+    with borrowed(model.module), torch.no_grad(), running_order(model.module) as order:
+        model.forward(_grey(model, 1))
+    chosen = RandomSettings()
+    stages = len(stages_of(model.module, order, chosen.stages))
+    return count + 1 + chosen.seeds * stages
 
 
 def _channels(model: Model, table: ModelTable) -> int:

@@ -1,6 +1,6 @@
 """The measures of a run, each asked for by name; what depends on no map is made once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from foveal.core import Attribution, PlanError, Score
+from foveal.explainers import AbstractExplainer
 from foveal.explainers.grid import at_input_size
 from foveal.explainers.passes import Passes
 from foveal.measures import (
@@ -31,6 +32,15 @@ from foveal.measures.drops import DropKeywords
 from foveal.measures.perturbation import Scale
 from foveal.models.borrow import borrowed
 from foveal.models.targets import TargetLike, fix, with_score
+from foveal.run.again import (
+    AGAIN,
+    OF_THE_MODEL,
+    PERTURBATIONS,
+    Again,
+    AgainMap,
+    explainer_again,
+    native_grain,
+)
 from foveal.run.one_image import Look
 from foveal.run.placing import PLACING, Place, PlacedMap, place_of
 from foveal.store import Measured
@@ -49,17 +59,33 @@ class Yardstick:
     baseline: str = "blur"
     seed: int = 0
     max_batch: int = 16
+    perturbations: int = PERTURBATIONS
+    costly: bool = False
+    """Whether stability is measured of methods too that send probes of their own."""
 
 
 class Asking:
-    """Asks the model about one target of one image, for the measures that perturb it."""
+    """Asks the model about one target of one image, for the measures that perturb it.
 
-    def __init__(self, seen: Look, target: TargetLike, yardstick: Yardstick) -> None:
+    `layers` are those whose maps will be measured: one pass looks at the gradients of all.
+    """
+
+    def __init__(
+        self, seen: Look, target: TargetLike, yardstick: Yardstick, layers: Sequence[str] = ()
+    ) -> None:
         self.image = seen.pixels[0]
         self._field = seen.field.mask
         self.module = seen.model.module
         scale, self._score = _score_of(seen, target)
         self._passes = Passes(seen.network)
+        self.again = Again(
+            seen,
+            target,
+            seed=yardstick.seed,
+            max_batch=yardstick.max_batch,
+            perturbations=yardstick.perturbations,
+            layers=layers,
+        )
         self.curve_settings: CurveKeywords = {
             "baseline": yardstick.baseline,
             "scale": scale,
@@ -106,23 +132,30 @@ class Measuring:
         self.yardstick = yardstick
         self._asking = asking
 
-    def measure(self, attribution: Attribution) -> tuple[Measured, ...]:
+    def measure(
+        self, attribution: Attribution, explainer: AbstractExplainer | None = None
+    ) -> tuple[Measured, ...]:
         """All scores of one map, in the order of the measures' names.
 
         Where a map is empty for a reason, it has no number, and all that could be one carry it.
+        `explainer` made the map; without it, it is built again from the map's settings.
 
         Raises:
-            PlanError: A measure that needs the model, where there is none.
+            PlanError: A measure that needs the model, where there is none, or the method, where
+                the map's settings do not say enough.
         """
         native = torch.from_numpy(attribution.map).unsqueeze(0)
         blank = torch.empty(1, 1, *self.place.field.shape)
-        made = _OneMap(self, at_input_size(native, blank)[0].numpy())
+        made = _OneMap(self, at_input_size(native, blank)[0].numpy(), attribution, explainer)
         with borrowed(self._asking.module if self._asking else None):
             measured = [m for name in self.yardstick.names for m in made.measured(name)]
         if attribution.reason is None:
             return tuple(measured)
         empty = not made.values.any()
-        return tuple(_with_reason(m, attribution.reason, empty=empty) for m in measured)
+        return tuple(
+            m if m.score.name in OF_THE_MODEL else _with_reason(m, attribution.reason, empty=empty)
+            for m in measured
+        )
 
     @property
     def asking(self) -> Asking:
@@ -151,28 +184,56 @@ class Measuring:
         )
 
 
-def measuring(seen: Look, target: TargetLike, yardstick: Yardstick) -> Measuring:
-    """The measures of one target of an image that a model has looked at."""
+def measuring(
+    seen: Look,
+    target: TargetLike,
+    yardstick: Yardstick,
+    attributions: Sequence[Attribution] = (),
+) -> Measuring:
+    """The measures of one target of an image that a model has looked at, and of these maps."""
     place = place_of(seen.image, seen.field.mask, seen.regions)
-    return Measuring(place, yardstick, asking=Asking(seen, target, yardstick))
+    layers = watched_by(attributions)
+    return Measuring(place, yardstick, asking=Asking(seen, target, yardstick, layers))
+
+
+def watched_by(attributions: Sequence[Attribution]) -> list[str]:
+    """The layers at which single ones were watched for maps."""
+    named = [made.layer for made in attributions if made.layer and " + " not in made.layer]
+    return list(dict.fromkeys(named))
 
 
 class _OneMap:
     """One map under measurement: its passes are sent once, whichever measures ask for them."""
 
-    def __init__(self, by: Measuring, values: Float[np.ndarray, "row column"]) -> None:
+    def __init__(
+        self,
+        by: Measuring,
+        values: Float[np.ndarray, "row column"],
+        attribution: Attribution,
+        explainer: AbstractExplainer | None,
+    ) -> None:
         self.by = by
         self.values = values
+        self.attribution = attribution
+        self._explainer = explainer
 
     def measured(self, name: str) -> Iterator[Measured]:
         """The scores of one measure, on all that it is taken on."""
         if name in PLACING:
             return PLACING[name](self.placed)
+        if name in AGAIN:
+            return AGAIN[name](self.again)
         return _ASKING[name](self)
 
     @cached_property
     def placed(self) -> PlacedMap:
         return PlacedMap(self.by.place, self.values)
+
+    @cached_property
+    def again(self) -> AgainMap:
+        asking = self.by.asking
+        explainer = self._explainer or explainer_again(self.attribution)
+        return AgainMap(asking.again, self.attribution, explainer, costly=self.by.yardstick.costly)
 
     @cached_property
     def curves(self) -> RemovalCurves | str:
@@ -220,8 +281,9 @@ _ASKING: Mapping[str, Callable[[_OneMap], Iterator[Measured]]] = {
     "deletion_auc": lambda made: made.of_curves(deletion_auc),
     "early_auc": lambda made: made.of_curves(early_auc),
     "insertion_auc": lambda made: made.of_curves(insertion_auc),
+    "hfpr": lambda made: native_grain(made.attribution),
 }
-MEASURED = (*PLACING, *_ASKING)
+MEASURED = (*PLACING, *_ASKING, *AGAIN)
 """The measures that a run can make."""
 
 

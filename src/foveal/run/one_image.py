@@ -69,6 +69,7 @@ class Answer:
 
     key: str
     attribution: Attribution
+    explainer: AbstractExplainer
     seconds: float
     """Of the method alone, without the pass that all methods share."""
 
@@ -145,6 +146,7 @@ def explain(seen: Look, target: TargetLike, question: Question) -> list[Answer]:
         Answer(
             key=key,
             attribution=_attribution(seen, target, tasks[key], outcome, notes, question),
+            explainer=tasks[key].explainer,
             seconds=outcome.cost["seconds"],
         )
         for key, outcome in outcomes.items()

@@ -11,6 +11,7 @@ from foveal.explainers import AbstractExplainer
 from foveal.explainers.registry import explainer_named
 from foveal.measures import measure_named
 from foveal.models.toml import checked, read_toml
+from foveal.run.again import GRADIENTS, PERTURBATIONS, STABILITY
 from foveal.run.measuring import MEASURED
 from foveal.run.placing import PLACING
 
@@ -18,12 +19,16 @@ Level = Literal["quick", "standard", "full"]
 
 _PLACING = tuple(PLACING)
 _PERTURBING = ("masked_roi_drop", "excess_drop", "deletion_auc", "early_auc", "insertion_auc")
+_STABLE = (*STABILITY, "repeat_variance")
+_HEALTH = (*GRADIENTS, "intensity_cv", "hfpr")
+_SANITY = ("mprt", "random_logit")
 LEVELS: Mapping[Level, tuple[str, ...]] = {
     "quick": _PLACING,
-    "standard": _PLACING + _PERTURBING,
-    "full": _PLACING + _PERTURBING,
+    "standard": _PLACING + _PERTURBING + _HEALTH + _STABLE,
+    "full": _PLACING + _PERTURBING + _HEALTH + _STABLE + _SANITY,
 }
-"""Which measures a level runs; `full` draws more random orders and regions for their chance."""
+"""Which measures a level runs; `full` draws more random orders and regions for their chance, and
+measures the stability of methods too that send probes of their own."""
 RANDOM: Mapping[Level, tuple[int, int]] = {"quick": (0, 0), "standard": (3, 10), "full": (10, 20)}
 """Random orders and random regions of each level."""
 
@@ -35,6 +40,14 @@ def measures_named(names: Sequence[str]) -> tuple[str, ...]:
         ValueError: An unknown name, with the nearest, or one with several meanings.
     """
     return tuple(dict.fromkeys(measure_named(name, MEASURED) for name in names))
+
+
+def is_costly(names: Sequence[str], level: Level) -> bool:
+    """Whether the stability of methods that send probes of their own is measured.
+
+    It is at the level `full`, and where measures are named rather than the level's.
+    """
+    return level == "full" or tuple(names) != LEVELS[level]
 
 
 class _Table(BaseModel):
@@ -112,6 +125,8 @@ class MeasuresTable(_Table):
     random_regions: Annotated[int, Field(ge=0)] | None = None
     """Random regions behind the chance of the drops."""
     baseline: Literal["blur", "black", "field-mean"] = "blur"
+    perturbations: Annotated[int, Field(ge=1)] = PERTURBATIONS
+    """Noisy copies of each image behind the measures of stability."""
 
     @field_validator("names")
     @classmethod
@@ -176,6 +191,11 @@ class Plan(_Table):
     def measure_names(self) -> tuple[str, ...]:
         """Those asked for, else the level's."""
         return LEVELS[self.level] if self.measures.names is None else self.measures.names
+
+    @property
+    def costly(self) -> bool:
+        """Whether stability is measured of all methods: in `full`, or where it is asked for."""
+        return is_costly(self.measure_names, self.level)
 
     @property
     def random_orders(self) -> int:

@@ -17,13 +17,14 @@ from foveal.images import (
     revive,
 )
 from foveal.models import Model
+from foveal.run.again import PERTURBATIONS
 from foveal.run.casework import shrinking
 from foveal.run.header import measure_facts
 from foveal.run.identity import key_beside, known_names
-from foveal.run.measuring import Asking, Measuring, Yardstick
+from foveal.run.measuring import Asking, Measuring, Yardstick, watched_by
 from foveal.run.one_image import Look, losses_of
 from foveal.run.placing import place_of
-from foveal.run.plan import RANDOM, Level
+from foveal.run.plan import RANDOM, Level, is_costly
 from foveal.store import Case, Explained, Run, View, at_work
 
 
@@ -82,6 +83,8 @@ def yardstick_of(run: Run, names: Sequence[str], level: Level) -> Yardstick:
         baseline=told.get("baseline", "blur"),
         seed=int(str(run.header.get("seed") or 0)),
         max_batch=plan.get("max_batch", MAX_BATCH),
+        perturbations=told.get("perturbations", PERTURBATIONS),
+        costly=is_costly(names, level),
     )
 
 
@@ -170,7 +173,7 @@ def _scored(
                 f"{model.card.name} is not the model of this run: its card or its weights differ"
             )
         target = model.target(made.target.removeprefix("predicted: "))
-        asking = Asking(_look(view, image, model), target, yardstick)
+        asking = Asking(_look(view, image, model), target, yardstick, watched_by([made]))
     place = place_of(image, view.field, view.regions)
     fresh = Measuring(place, yardstick, asking).measure(made)
     kept = tuple(m for m in explained.scores if m.score.name not in yardstick.names)
