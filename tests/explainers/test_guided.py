@@ -43,6 +43,10 @@ SMOOTH = [
     pytest.param(F.elu, id="elu"),
     pytest.param(F.hardswish, id="hardswish"),
     pytest.param(F.softplus, id="softplus"),
+    pytest.param(F.softsign, id="softsign"),
+    pytest.param(F.logsigmoid, id="logsigmoid"),
+    pytest.param(F.tanhshrink, id="tanhshrink"),
+    pytest.param(F.softshrink, id="softshrink"),
     pytest.param(lambda x: F.leaky_relu(x, 0.2), id="leaky"),
     pytest.param(lambda x: F.prelu(x, torch.tensor([0.3])), id="prelu"),
     pytest.param(F.relu6, id="relu6"),
@@ -172,7 +176,34 @@ REFUSED = [
         lambda self, x: F.relu(torch.maximum(x, torch.zeros(1))), "'Maximum'",
         id="maximum with zero",
     ),
+    *(
+        pytest.param(lambda self, x, rule=rule: F.relu(rule(x)), "by a comparison", id=name)
+        for name, rule in {
+            "where": lambda x: torch.where(x > 0, x, 0.1 * x),
+            "where a copy is positive": lambda x: torch.where(x.detach().gt(0), x, 0),
+            "times a mask": lambda x: x * (x > 0),
+            "times a cast mask": lambda x: (x >= 0).to(x.dtype) * x,
+            "filled": lambda x: x.masked_fill(~(x > 0), 0),
+        }.items()
+    ),
 ]  # fmt: skip
+
+
+class Masking(Trunk):
+    """Cuts the dark surroundings of the images off by itself, and its features with them."""
+
+    def forward(self, pixels):
+        bright = pixels > 0.2
+        inside = bright.all(dim=1, keepdim=True)
+        return super().forward(torch.where(bright, pixels, 0)) * inside.float().mean((1, 2, 3))[0]
+
+
+@pytest.mark.parametrize("method", GUIDED)
+def test_a_threshold_on_the_images_themselves_is_no_activation(method):
+    batch = images(1, side=9)
+    made = attribute(Masking(), batch, method, target=1)[method]
+    assert bool(made.any())
+    assert not bool(made[batch <= 0.2].any())
 
 
 class Checkpointed(Trunk):

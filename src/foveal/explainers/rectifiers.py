@@ -17,13 +17,23 @@ from foveal.explainers.operations import AbstractRules, Operation, mapped, overw
 _ACTIVATIONS = frozenset(
     {
         "relu", "relu6", "hardtanh", "threshold", "_threshold", "leaky_relu", "prelu", "rrelu",
-        "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus",
+        "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus", "softsign",
+        "logsigmoid", "tanhshrink", "softshrink", "hardshrink",
     }
 )  # fmt: skip
 """Sigmoid, tanh and softmax are gates, outputs and attention: they keep their derivative."""
 _CLAMPS = frozenset({"clamp", "clip", "clamp_min"})
 """Rectifiers where what they clamp at from below is zero."""
 _PRODUCTS = frozenset({"mul", "multiply"})
+_COMPARISONS = frozenset(
+    {"gt", "ge", "lt", "le", "greater", "greater_equal", "less", "less_equal", "sign", "heaviside",
+     "__gt__", "__ge__", "__lt__", "__le__"}
+)  # fmt: skip
+_CASTS = frozenset(
+    {"to", "float", "double", "half", "type", "type_as", "logical_not", "bitwise_not", "__invert__"}
+)
+_CHOICES = _PRODUCTS | {"where", "masked_fill"}
+"""With a comparison of one of their own tensors, they are an activation written out."""
 _HIDDEN = (
     "Relu", "LeakyRelu", "Prelu", "Rrelu", "Elu", "Gelu", "Silu", "Mish", "Hardswish", "Softplus",
     "Threshold", "Hardtanh", "Erf", "DifferentiableGraph",
@@ -79,9 +89,21 @@ class _Rules(AbstractRules):
         self.model = model
         self.forward_mask = forward_mask
         self.count = 0
+        self.given: tuple[object, ...] = ()
+        """What the model was given: a threshold on the images is a mask, and no activation."""
+        self.compared: list[tuple[Tensor, Tensor]] = []
+        """What comparisons gave, and the tensors that they looked at."""
+
+    def entered(self, args: tuple[object, ...]) -> tuple[object, ...]:
+        self.given = args
+        return args
 
     def apply(self, operation: Operation) -> object:
         taken = operation.taken
+        if operation.name in _CHOICES:
+            self._check_chosen_by_itself(operation)
+        if operation.name in _COMPARISONS | _CASTS and isinstance(taken, Tensor):
+            return self._compared(operation, taken)
         if not (operation.differentiated and isinstance(taken, Tensor) and taken.requires_grad):
             return operation.plainly()
         if _is_activation(operation):
@@ -141,6 +163,24 @@ class _Rules(AbstractRules):
             return taken, _rectified(taken, result.detach(), None)
         (slope,) = torch.autograd.grad(result.sum(), taken, retain_graph=True)
         return taken, _rectified(taken, result.detach(), slope * (taken > 0))
+
+    def _compared(self, operation: Operation, taken: Tensor) -> object:
+        result = operation.plainly()
+        source = next((tensor for made, tensor in self.compared if made is taken), taken)
+        if isinstance(result, Tensor) and (source is not taken or operation.name in _COMPARISONS):
+            self.compared.append((result, source))
+        return result
+
+    def _check_chosen_by_itself(self, operation: Operation) -> None:
+        given = {one.data_ptr() for one in self.given if isinstance(one, Tensor)}
+        chosen = {one.data_ptr() for one in operation.tensors if one.requires_grad} - given
+        for made, source in self.compared:
+            if source.data_ptr() in chosen and any(made is one for one in operation.tensors):
+                raise ModelError(
+                    f"{self.model} writes an activation function out by a comparison "
+                    f"({operation.name!r}), whose derivative cannot be replaced; let it call "
+                    "torch's own (torch.relu), or use another method"
+                )
 
     def _check_nothing_is_hidden(self, output: Tensor) -> Tensor:
         for node in _graph(output):
