@@ -295,7 +295,7 @@ def test_the_estimate_counts_the_passes_of_the_run(
 ):
     path = cohort_folder / "plan.toml"
     text = path.read_text().replace('name = "gradcam"', f'name = "{method}"')
-    text = text.replace("window = 8", "window = 16")
+    text = text.replace("window = 8", "window = 8\nstride = 4")
     path.write_text(text.replace('level = "standard"', f'level = "{level}"'))
     work = job(cohort_folder)
     foreseen = estimate(work)
