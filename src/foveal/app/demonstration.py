@@ -40,6 +40,7 @@ baseline = "blur"
 [measures]
 random_orders = 2
 random_regions = 8
+perturbations = 8
 
 [output]
 folder = "run"

@@ -14,7 +14,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     ),
     "Is it stable?": (
         "max_sensitivity", "avg_sensitivity", "map_ssim", "map_pearson", "map_spearman",
-        "topk_iou", "repeat_variance",
+        "topk_iou", "nuisance_stability", "repeat_variance",
     ),
     "Does the method notice a ruined model?": ("mprt", "data_randomisation", "random_logit"),
     "How concentrated is it?": (
@@ -27,8 +27,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
         "map_mask_cc", "cnr", "snr_roi",
     ),
     "Gradients": (
-        "gss", "gsi", "fmce", "first_layer_grad_rms", "intensity_cv", "grad_sparsity", "hoyer",
-        "hfpr",
+        "gss", "gsi", "fmce", "fmce_weighted", "first_layer_grad_rms", "intensity_cv",
+        "grad_sparsity", "hoyer", "hfpr",
     ),
 }  # fmt: skip
 """Titles, and the measures under each."""
