@@ -18,7 +18,7 @@ _ACTIVATIONS = frozenset(
     {
         "relu", "relu6", "hardtanh", "threshold", "_threshold", "leaky_relu", "prelu", "rrelu",
         "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus", "softsign",
-        "logsigmoid", "tanhshrink", "softshrink", "hardshrink",
+        "logsigmoid", "log_sigmoid", "tanhshrink", "softshrink", "hardshrink",
     }
 )  # fmt: skip
 """Sigmoid, tanh and softmax are gates, outputs and attention: they keep their derivative."""
