@@ -14,7 +14,7 @@ demo: $(VENV)/.installed ## Explain a retinopathy grader on twelve synthetic eye
 	$(BIN)/foveal demo --out demo
 
 test: $(VENV)/.developing ## Run the tests
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 check: $(VENV)/.developing ## Format, lint, types, layers of the house, licences
 	$(BIN)/ruff format --check .
