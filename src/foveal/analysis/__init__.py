@@ -1,6 +1,24 @@
 """Tables in, conclusions out: how sure, for whom, and which is better. Never sees a model."""
 
 from foveal.analysis.auc import Auc, MacroAuc, auc, compare_auc
+from foveal.analysis.calibration import (
+    CalibrationError,
+    CalibrationErrors,
+    ReliabilityBin,
+    classwise_ece,
+    ece,
+    reliability_table,
+    top_label,
+)
+from foveal.analysis.calibration_line import CalibrationLine, smooth_curve
+from foveal.analysis.calibrator_file import FittedCalibrator, read_calibrator, write_calibrator
+from foveal.analysis.calibrators import (
+    AbstractCalibrator,
+    BayesianTemperature,
+    Isotonic,
+    Platt,
+    Temperature,
+)
 from foveal.analysis.checks import (
     ClassLine,
     OverlapLine,
@@ -8,6 +26,20 @@ from foveal.analysis.checks import (
     check_overlap_table,
 )
 from foveal.analysis.comparisons import Family, compare_many, compare_two, sign_flip
+from foveal.analysis.confidence import (
+    ConfidenceLocalisation,
+    PartialSpearman,
+    ProxyCheck,
+    conf_loc_corr,
+    decide,
+    validate_proxy,
+)
+from foveal.analysis.deferral import (
+    Deferral,
+    defer_by_coverage,
+    defer_by_risk,
+    defer_with_guarantee,
+)
 from foveal.analysis.estimate import Comparison, Estimate
 from foveal.analysis.mixed import mixed_model
 from foveal.analysis.multiplicity import benjamini_hochberg, holm
@@ -25,7 +57,15 @@ from foveal.analysis.performance import (
     quadratic_kappa,
     rates,
 )
+from foveal.analysis.proper_scores import Murphy, log_losses, murphy, squared_errors
 from foveal.analysis.proportions import mcnemar, proportion, wilson
+from foveal.analysis.recalibrated import Recalibration, recalibrate, split_by_patient
+from foveal.analysis.recalibration import (
+    fit_bayesian,
+    fit_isotonic,
+    fit_platt,
+    fit_temperature,
+)
 from foveal.analysis.resampling import Bootstrap, interval, mean_intervals
 from foveal.analysis.sample_size import (
     auc_error,
@@ -34,60 +74,114 @@ from foveal.analysis.sample_size import (
     size_for_paired_difference,
     size_for_proportion,
 )
+from foveal.analysis.selective import (
+    AtCoverage,
+    RiskCoverage,
+    SelectiveRate,
+    SelectiveRisk,
+    at_coverage,
+    aurc,
+    risk_coverage,
+)
 from foveal.analysis.shift import hodges_lehmann
 from foveal.analysis.statistic import AbstractStatistic, Mean, Spearman
 from foveal.analysis.subgroups import Subgroup, bands, subgroup_table
 from foveal.analysis.units import Units, unit_means, units_of
 
 __all__ = [
+    "AbstractCalibrator",
     "AbstractStatistic",
+    "AtCoverage",
     "Auc",
+    "BayesianTemperature",
     "Bootstrap",
+    "CalibrationError",
+    "CalibrationErrors",
+    "CalibrationLine",
     "ClassLine",
     "ClassScores",
     "Comparison",
+    "ConfidenceLocalisation",
+    "Deferral",
     "Estimate",
     "Family",
+    "FittedCalibrator",
     "Grades",
+    "Isotonic",
     "MacroAuc",
     "MacroF1",
     "Mean",
+    "Murphy",
     "OverlapLine",
+    "PartialSpearman",
+    "Platt",
+    "ProxyCheck",
     "QuadraticKappa",
+    "Recalibration",
+    "ReliabilityBin",
+    "RiskCoverage",
+    "SelectiveRate",
+    "SelectiveRisk",
     "Spearman",
     "Subgroup",
+    "Temperature",
     "Units",
     "accuracy",
+    "at_coverage",
     "auc",
     "auc_error",
+    "aurc",
     "bands",
     "benjamini_hochberg",
     "check_class_report",
     "check_overlap_table",
     "class_table",
+    "classwise_ece",
     "compare_auc",
     "compare_many",
     "compare_two",
+    "conf_loc_corr",
     "confusion_matrix",
+    "decide",
+    "defer_by_coverage",
+    "defer_by_risk",
+    "defer_with_guarantee",
     "design_effect",
+    "ece",
+    "fit_bayesian",
+    "fit_isotonic",
+    "fit_platt",
+    "fit_temperature",
     "grade_error",
     "grades",
     "hodges_lehmann",
     "holm",
     "interval",
+    "log_losses",
     "macro_f1",
     "mcnemar",
     "mean_intervals",
     "mixed_model",
+    "murphy",
     "proportion",
     "quadratic_kappa",
     "rates",
+    "read_calibrator",
+    "recalibrate",
+    "reliability_table",
+    "risk_coverage",
     "sign_flip",
     "size_for_auc",
     "size_for_paired_difference",
     "size_for_proportion",
+    "smooth_curve",
+    "split_by_patient",
+    "squared_errors",
     "subgroup_table",
+    "top_label",
     "unit_means",
     "units_of",
+    "validate_proxy",
     "wilson",
+    "write_calibrator",
 ]
