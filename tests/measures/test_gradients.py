@@ -195,6 +195,8 @@ def test_repeats_take_17_explanations():
 
 BAD = np.full((2, 3, 3), np.nan)
 ZERO = np.zeros((2, 3, 3))
+EDGE = np.zeros((9, 9))
+EDGE[0], EDGE[-1] = 1, -1
 MISSING = [
     pytest.param(lambda: gss(ZERO, BAD), "nan_map", id="gss of no numbers"),
     pytest.param(lambda: gsi(BAD), "nan_map", id="gsi of no numbers"),
@@ -212,6 +214,7 @@ MISSING = [
     pytest.param(lambda: hfpr(np.zeros((9, 9))), "zero_map", id="hfpr of zero"),
     pytest.param(lambda: hfpr(np.full((9, 9), np.inf)), "nan_map", id="hfpr of no numbers"),
     pytest.param(lambda: hfpr(np.eye(4)), "too_few", id="hfpr of few cells"),
+    pytest.param(lambda: hfpr(EDGE), "too_few", id="hfpr of a border"),
     pytest.param(
         lambda: hfpr(np.ones((9, 9)), field=np.eye(9)), "constant_map", id="hfpr of a flat field"
     ),

@@ -1,5 +1,7 @@
 """What a run asks a method again: shared passes, fixed classes, and models without gradients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -128,8 +130,6 @@ def test_a_ruined_model_is_given_back(model, eye):
 def test_an_empty_map_keeps_the_numbers_of_its_gradients(model, eye, monkeypatch):
     result = foveal.explain(model, eye, methods="gradcam")
     (reading,) = result.readings
-    from dataclasses import replace
-
     made = reading.answers[0].attribution
     empty = replace(made, map=np.zeros_like(made.map), reason="nan_map")
     reading.answers[0] = replace(reading.answers[0], attribution=empty)
@@ -154,3 +154,76 @@ def test_a_method_is_built_again_from_what_was_kept_of_it():
     )
     with pytest.raises(PlanError, match="cannot be asked again"):
         explainer_again(lost)
+
+
+def rewritten(folder, **changes):
+    """The tiny model with other code or another card."""
+    for name, (before, after) in changes.items():
+        path = folder / {"card": "model.toml", "code": "tiny_network.py"}[name]
+        assert before in path.read_text()
+        path.write_text(path.read_text().replace(before, after))
+    return foveal.load_model(folder / "model.toml", trust=True)
+
+
+def test_the_other_class_is_the_likeliest_of_the_others(cohort_folder, eye, monkeypatch):
+    model = rewritten(cohort_folder, card=('"ordinal"', '"multiclass"'))
+    result = foveal.explain(model, eye, methods=["gradcam", "saliency"], target="Severe")
+    foveal.measure(result, measures=["random_logit"])
+    (reading,) = result.readings
+    other = int(reading.seen.output[0, :2].argmax())
+    beside = foveal.explain(model, eye, methods="gradcam", target=["No DR", "Mild"][other])
+    own, another = (r.readings[0].answers[0].attribution.map for r in (result, beside))
+    large = [
+        torch.nn.functional.interpolate(
+            torch.from_numpy(m)[None, None], size=reading.seen.field.mask.shape
+        )[0, 0]
+        for m in (own, another)
+    ]
+    expected = map_spearman(*large, field=reading.seen.field.mask)
+    scores = [score for score in result.scores if score.name == "random_logit"]
+    assert len(scores) == 2
+    assert scores[0].value == pytest.approx(expected.value, abs=1e-5)
+
+
+def test_grades_have_no_other_class(model, eye):
+    result = foveal.explain(model, eye, methods="gradcam", target="Severe")
+    assert foveal.measure(result, measures=["random_logit"]) == []
+
+
+UNUSED = (
+    "    return nn.Sequential(\n",
+    "    class Unused(nn.Sequential):\n"
+    "        def forward(self, images):\n"
+    "            for part in list(self)[1:]:\n"
+    "                images = part(images)\n"
+    "            return images\n"
+    "    return Unused(nn.Linear(2, 2),\n",
+)
+
+
+def test_a_first_layer_that_does_not_run_leaves_the_other_gradients(cohort_folder, eye):
+    card = ('weights = "tiny.safetensors"\n', "")
+    model = rewritten(cohort_folder, code=UNUSED, card=card)
+    result = foveal.explain(model, eye, methods="gradcam")
+    foveal.measure(result, measures=list(GRADIENTS))
+    assert set(by_name(result)) == set(GRADIENTS) - {"first_layer_grad_rms"}
+
+
+BLACK_BOX = ("return nn.Sequential(\n        nn.Conv2d", "return Blind(\n        nn.Conv2d")
+
+
+def test_a_model_without_gradients_has_no_gradient_health(cohort_folder, eye):
+    code = (
+        "def build(",
+        "class Blind(nn.Sequential):\n"
+        "    def forward(self, images):\n"
+        "        with torch.no_grad():\n"
+        "            return super().forward(images)\n\n"
+        "def build(",
+    )
+    rewritten(cohort_folder, code=code)
+    model = rewritten(cohort_folder, code=BLACK_BOX)
+    result = foveal.explain(model, eye, methods={"few": foveal.explainers.Occlusion(window=8)})
+    foveal.measure(result, measures=[*GRADIENTS, "hfpr"])
+    assert set(by_name(result)) <= {"hfpr"}
+    assert "hfpr" in by_name(result)

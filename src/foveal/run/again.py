@@ -281,10 +281,8 @@ def _open(target: Target) -> bool:
 
 def _runner_up(seen: Look, index: int | None) -> int | None:
     """The likeliest class but the explained one, of a model that chooses one of several."""
-    if seen.model.card.task != "multiclass" or index is None or seen.output.ndim != 2:
+    if seen.model.card.task != "multiclass" or index is None or seen.output.shape[1] < 2:
         return None
     scores = seen.output[0].clone()
-    if len(scores) < 2:
-        return None
     scores[index] = -torch.inf
     return int(scores.argmax())

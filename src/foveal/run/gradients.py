@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from foveal.core import ModelError
-from foveal.explainers.chunk import grid_layout
 from foveal.explainers.passes import Passes, Sight
 from foveal.explainers.watching import Watch
+from foveal.models.layouts import layout_of
 from foveal.models.targets import TargetLike, fix
 from foveal.run.one_image import Look
 
@@ -40,12 +41,14 @@ def gradients_of(seen: Look, target: TargetLike, layers: Sequence[str]) -> Gradi
     if not any(True for _ in module.parameters()):
         return None
     first = _first_layer(module)
-    for watched in ([*layers, first] if first is not None else list(layers), list(layers)):
+    stem = [] if first is None else [first]
+    for watched in ([*layers, *stem], layers, stem, []):
         try:
             sight = _sight(seen, target, list(dict.fromkeys(watched)))
         except ModelError:  # a layer that did not run, or a model that cannot be differentiated
             continue
-        return _gradients(seen, sight, layers, first if first in watched else None)
+        at = [layer for layer in layers if layer in watched]
+        return _gradients(seen, sight, at, first if first in watched else None)
     return None
 
 
@@ -67,15 +70,16 @@ def _gradients(seen: Look, sight: Sight, layers: Sequence[str], first: str | Non
     for layer in layers:
         watch = Watch(layer, after_activation=True)
         activation, gradient = sight.activations[watch], sight.gradients[watch]
-        layout = grid_layout(layer, parts[layer], activation, seen.pixels)
+        layout = layout_of(parts[layer], activation, seen.pixels)
+        if layout is None:  # a layer without rows and columns, as some of attention
+            continue
         found[layer] = LayerSight(
             activation=layout.to_grid(activation)[0].float(),
             gradient=layout.to_grid(gradient)[0].float(),
         )
     at_first = None if first is None else sight.gradients[Watch(first, after_activation=True)][0]
-    if sight.input_gradient is None:
-        raise ModelError("the pass gave no gradient at the input")
-    return Gradients(input=sight.input_gradient[0].float(), layers=found, first=at_first)
+    at_input = cast(Tensor, sight.input_gradient)  # it was asked for
+    return Gradients(input=at_input[0].float(), layers=found, first=at_first)
 
 
 def _first_layer(module: nn.Module) -> str | None:
