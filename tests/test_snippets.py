@@ -86,7 +86,15 @@ def snippets(name: str) -> str:
         "README.md",
         *(
             f"docs/{page}.md"
-            for page in ("start", "targets", "store", "report", "synthetic", "statistics")
+            for page in (
+                "start",
+                "targets",
+                "store",
+                "report",
+                "synthetic",
+                "statistics",
+                "calibration",
+            )
         ),
     ],
 )

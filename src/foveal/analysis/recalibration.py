@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import fminbound, isotonic_regression, minimize
 from scipy.special import expit, log_expit, log_softmax
 
 from foveal.analysis.calibration import check_truth
@@ -39,7 +39,7 @@ def fit_temperature(
     """
     logs, counts = _given(probabilities, truth, weights)
     # One minimum in 1 / T: the likelihood is log-concave in it.
-    beta, *_ = fminbound(
+    beta, *_ = scipy.optimize.fminbound(
         lambda beta: _loss(logs, truth, counts, beta),
         np.exp(-_HOTTEST),
         np.exp(_HOTTEST),
@@ -142,7 +142,9 @@ def _line(odds: Weight, positive: Bool[np.ndarray, " row"], counts: Weight) -> t
         error = counts * (expit(height) - target)
         return value / counts.sum(), np.array([error @ odds, error.sum()]) / counts.sum()
 
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS", options={"gtol": 1e-8})
+    found = scipy.optimize.minimize(
+        loss, np.array([1.0, 0.0]), jac=True, method="BFGS", options={"gtol": 1e-8}
+    )
     return float(found.x[0]), float(found.x[1])
 
 
@@ -154,7 +156,7 @@ def _steps(
     own = counts[counts > 0]
     mass = np.bincount(place, own)
     share = np.bincount(place, own * positive[counts > 0]) / mass
-    values = isotonic_regression(share, weights=mass).x
+    values = scipy.optimize.isotonic_regression(share, weights=mass).x
     same = values[1:-1] == values[:-2]
     flat = np.r_[False, same & (values[1:-1] == values[2:]), False][: len(values)]
     return tuple(points[~flat].tolist()), tuple(np.clip(values[~flat], 0, 1).tolist())

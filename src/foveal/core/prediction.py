@@ -14,6 +14,10 @@ class Prediction:
     values: Mapping[str, float] = field(default_factory=dict)
     """Probability of each class (of a segmentation: its mean over the pixels), or the value."""
     unit: str | None = None
+    calibrated: Mapping[str, float] = field(default_factory=dict)
+    """The probabilities after the calibrator of the model's card; empty where it names none. The
+    label and all explanations are the model's own."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+        for name in ("values", "calibrated"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))

@@ -13,6 +13,7 @@ from foveal.explainers.request import MAX_BATCH, Progress
 from foveal.images import CarriedRegion, carry_region, read
 from foveal.models import Model
 from foveal.models.targets import TargetLike
+from foveal.run.calibrating import calibrator_of
 from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Question, look, losses_of
 from foveal.run.one_image import explain as explain_look
@@ -80,7 +81,9 @@ def explain(
         from foveal.doors.saving import check_folder
 
         check_folder(Path(out))
-    looks = [(one, look(model, one)) for one in _images(image)]  # what is wrong is said early
+    calibrator = calibrator_of(model)
+    # What is wrong is said early.
+    looks = [(one, look(model, one, calibrator=calibrator)) for one in _images(image)]
     readings = [
         Reading(image=one, seen=seen, target=wanted, answers=explain_look(seen, wanted, question))
         for one, seen in looks
@@ -100,7 +103,7 @@ def measure(
     level: Level = "standard",
     random_orders: int | None = None,
     random_regions: int | None = None,
-    baseline: Literal["blur", "black", "field-mean"] = "blur",
+    baseline: Literal["blur", "linear", "annulus", "black", "field-mean"] = "blur",
     seed: int = 0,
     max_batch: int = MAX_BATCH,
 ) -> list[Score]:
@@ -114,7 +117,7 @@ def measure(
         level: `quick` sends no passes, `standard` and `full` ask the model again.
         random_orders: Random orders of patches behind the chance of the curves.
         random_regions: Random regions behind the chance of the drops.
-        baseline: What takes the place of removed pixels.
+        baseline: What takes the place of removed pixels, for all measures but `srg`.
         seed: For everything drawn by chance.
         max_batch: Images in one pass at most.
 

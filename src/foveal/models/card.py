@@ -100,6 +100,8 @@ class Card(_Table):
     output: OutputTable = OutputTable()
     explain: ExplainTable = ExplainTable()
     check: CheckTable | None = None
+    calibrator: str | None = None
+    """A file with a fitted calibrator, for the probabilities that are shown."""
 
     @property
     def activation(self) -> Head:

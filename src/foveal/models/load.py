@@ -57,8 +57,9 @@ def load(
         module = _placed(module, device)
     elif is_keras(module):
         module, notes = network_of(copied(module), table)
-    mark = fingerprint(module, table.model_dump_json(exclude={"check", "weights"}))
-    model = Model(card=table, module=module, fingerprint=mark, notes=notes)
+    mark = fingerprint(module, table.model_dump_json(exclude={"check", "weights", "calibrator"}))
+    calibrator = None if table.calibrator is None else beside(path, table.calibrator)
+    model = Model(card=table, module=module, fingerprint=mark, notes=notes, calibrator=calibrator)
     with borrowed(module):
         model = tried(model)
         _try_preparation(model)

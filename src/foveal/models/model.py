@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +24,9 @@ class Model:
     card: Card
     module: nn.Module
     fingerprint: str
-    """SHA-256 over the card and the weights."""
+    """SHA-256 over the card and the weights, without the card's calibrator and check."""
+    calibrator: Path | None = None
+    """Where the calibrator lies that the card names."""
     gives: frozenset[str] = frozenset({"scores"})
     """What the model was seen to give: scores, input gradient, layer gradients."""
     notes: tuple[str, ...] = ()
@@ -134,14 +137,16 @@ class Model:
             return Prediction(index=None, label=", ".join(found) or "none", values=values)
         index = int(predicted_class(output, self.head)[0])
         if len(summary) == 1:
-            values = {card.classes[0]: 1 - summary[0], card.classes[1]: summary[0]}
+            # Not 1 - p, which rounds: the odds of a sure answer are in the small one of the two.
+            values = dict(zip(card.classes, (*self.summary(-output), *summary), strict=True))
         return Prediction(index=index, label=card.classes[index], values=values)
 
     def summary(self, output: Float[Tensor, "1 output ..."]) -> list[float]:
         """What the card's check compares: probabilities (their mean over the pixels), or values."""
         if self.card.task == "regression":
             return output[0].tolist()
-        chances = probabilities(output, self.head)
+        # In double precision, so that the logarithms of the probabilities are the logits still.
+        chances = probabilities(output.cpu().double(), self.head)
         return (chances.flatten(2).mean(dim=2) if chances.ndim > 2 else chances)[0].tolist()
 
     def target(self, name: str) -> Target:

@@ -103,6 +103,7 @@ def _view(case: Case, view: View, shard: int) -> dict[str, object]:
             "index": said.index,
             "values": [{"name": name, "value": value} for name, value in said.values.items()],
             "unit": said.unit,
+            "calibrated": [{"name": n, "value": v} for n, v in said.calibrated.items()],
         },
         "losses": [loss.__dict__ for loss in view.losses],
         "maps": [

@@ -30,6 +30,7 @@ class Bar:
 
     name: str
     value: float
+    calibrated: float | None
     predicted: bool
 
 
@@ -56,6 +57,8 @@ class ViewSheet:
     bars: tuple[Bar, ...]
     shares: bool
     """Whether all outputs lie in [0, 1] and can be drawn as bars."""
+    calibrated: bool
+    """Whether calibrated probabilities stand beside the model's own."""
     steps: tuple[str, ...]
     losses: tuple[str, ...]
     targets: tuple[TargetSheet, ...]
@@ -132,10 +135,16 @@ def view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
         label=answer_in_words(view.prediction.label),
         outputs=_outputs(view),
         bars=tuple(
-            Bar(name=name, value=value, predicted=name == view.prediction.label)
+            Bar(
+                name=name,
+                value=value,
+                calibrated=view.prediction.calibrated.get(name),
+                predicted=name == view.prediction.label,
+            )
             for name, value in values.items()
         ),
         shares=view.prediction.unit is None and all(0 <= v <= 1 for v in values.values()),
+        calibrated=bool(view.prediction.calibrated),
         steps=tuple(_step(step) for step in view.steps),
         losses=tuple(_losses(view)),
         targets=tuple(targets),

@@ -107,6 +107,16 @@ def check_in_words(check: str) -> str:
     return "none: nothing shows that images are prepared as in training"
 
 
+def calibrator_in_words(facts: Mapping[str, Any]) -> str:
+    """Which calibrator the shown probabilities went through, and that explanations did not."""
+    measured = [f"{n} {number(a)} → {number(b)}" for n, (a, b) in facts["measured"].items()]
+    judged = f"; on other patients {', '.join(measured)}" if measured else ""
+    return (
+        f"{facts['method']}, fitted on {counted(facts['units'], facts['unit'])} "
+        f"({facts['split']}){judged}. Maps and measures explain the uncalibrated output"
+    )
+
+
 def _lead(header: Header, cohort: Cohort) -> str:
     named = [model["name"] for model in header["models"]]
     models = f"The model{'s' if len(named) > 1 else ''} {listed(named)}"
@@ -139,6 +149,8 @@ def _facts(header: Header, cohort: Cohort, unfinished: int) -> Iterator[tuple[st
         classes = f", {counted(len(model['classes']), 'class', 'classes')}" * bool(model["classes"])
         yield "Model", f"{model['name']}: {model['task']}{classes}"
         yield "Check at loading", check_in_words(model["check"])
+        if model.get("calibrator"):
+            yield "Calibration", calibrator_in_words(model["calibrator"])
     for model, said in cohort.predictions.items():
         term = "Predicted" if len(cohort.predictions) == 1 else f"Predicted by {model}"
         yield term, _answers(_classes(header, model), said)

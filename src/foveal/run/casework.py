@@ -15,6 +15,7 @@ from foveal.core import FovealWarning, Grid, Image, ImageError, PlanError, Regio
 from foveal.images import Resize, find_regions, read, read_regions
 from foveal.models import Model
 from foveal.models.targets import TargetLike
+from foveal.run.calibrating import calibrator_of
 from foveal.run.cohort import Entry
 from foveal.run.identity import Identity
 from foveal.run.measuring import Yardstick, measuring
@@ -31,6 +32,7 @@ class Casework:
 
     Raises:
         PlanError: A target that is asked for twice.
+        ModelError: A calibrator that is not the model's.
         ValueError: A target that a model does not have, said before any image is read.
     """
 
@@ -40,11 +42,13 @@ class Casework:
             (model, targets_of(model, table), _question(plan, table))
             for model, table in zip(models, plan.models, strict=True)
         ]
+        self.calibrators = {model.card.name: calibrator_of(model) for model in models}
         self.yardstick = Yardstick(
             names=plan.measure_names,
             random_orders=plan.random_orders,
             random_regions=plan.random_regions,
             baseline=plan.measures.baseline,
+            baselines=plan.measures.baselines,
             seed=plan.seed,
             max_batch=plan.max_batch,
             perturbations=plan.measures.perturbations,
@@ -105,7 +109,7 @@ class Casework:
         question: Question,
     ) -> View:
         with self.stage("prepare"):
-            seen = look(model, image, regions)
+            seen = look(model, image, regions, calibrator=self.calibrators[model.card.name])
         explained = [e for target in targets for e in self._explained(name, seen, target, question)]
         return view_of(seen, explained)
 

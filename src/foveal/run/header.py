@@ -14,6 +14,7 @@ import torch
 from foveal.explainers import AbstractExplainer
 from foveal.measures import MEASURES
 from foveal.models import Model
+from foveal.run.calibrating import calibrator_of
 from foveal.run.cohort import Entry, cohort_mark
 from foveal.run.one_image import settings_of
 from foveal.run.plan import Plan
@@ -59,7 +60,9 @@ def facts(
 def fingerprint(plan: Plan, entries: Sequence[Entry], models: Sequence[Model]) -> str:
     """SHA-256 of everything that the results depend on, apart from the software's versions."""
     table = plan.model_dump(mode="json", exclude={"output": {"folder", "report", "figures", "key"}})
-    return mark([table, cohort_mark(entries), [model.fingerprint for model in models]])
+    marks = [model.fingerprint for model in models]
+    calibrators = [facts for model in models if (facts := _calibrator_facts(model)) is not None]
+    return mark([table, cohort_mark(entries), marks, *calibrators])
 
 
 def mark(plain: object) -> str:
@@ -98,7 +101,23 @@ def model_facts(model: Model) -> dict[str, object]:
         "gives": sorted(model.gives),
         "check": model.check,
         "notes": list(model.notes),
+        "calibrator": _calibrator_facts(model),
         "parameters": sum(p.numel() for p in model.module.parameters()),
+    }
+
+
+def _calibrator_facts(model: Model) -> dict[str, object] | None:
+    """What a reader must know of the calibrator, its numbers by their SHA-256."""
+    fitted = calibrator_of(model)
+    if fitted is None:
+        return None
+    kept = ("rows", "units", "unit", "split")
+    return {
+        "method": fitted.calibrator.method,
+        "numbers": mark(vars(fitted.calibrator)),
+        **{name: getattr(fitted, name) for name in kept},
+        "measured": {name: list(pair) for name, pair in fitted.measured.items()},
+        "deferral": None if fitted.deferral is None else asdict(fitted.deferral),
     }
 
 

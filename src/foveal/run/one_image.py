@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from foveal.analysis import FittedCalibrator
 from foveal.core import Attribution, Image, ImageError, Prediction, Region, Target
 from foveal.explainers import AbstractExplainer, Frame
 from foveal.explainers.engine import batch_bound, explain_batch
@@ -16,6 +17,7 @@ from foveal.explainers.watching import Network
 from foveal.images import CarriedRegion, carry_region
 from foveal.models import Model
 from foveal.models.targets import TargetLike
+from foveal.run.calibrating import calibrated
 from foveal.store import Loss
 
 
@@ -79,7 +81,13 @@ def network_of(model: Model) -> Network:
     return Network(forward=model.forward, module=model.module, name=model.card.name)
 
 
-def look(model: Model, image: Image, regions: Sequence[Region] = ()) -> Look:
+def look(
+    model: Model,
+    image: Image,
+    regions: Sequence[Region] = (),
+    *,
+    calibrator: FittedCalibrator | None = None,
+) -> Look:
     """Prepare an image and its regions for a model, and ask what the model says.
 
     Raises:
@@ -103,7 +111,7 @@ def look(model: Model, image: Image, regions: Sequence[Region] = ()) -> Look:
         losses=losses_of(carried),
         pixels=pixels,
         output=output,
-        prediction=model.read(output),
+        prediction=calibrated(model.read(output), calibrator),
     )
 
 

@@ -45,6 +45,7 @@ VIEWS = pa.schema(
         "predicted_index": _COUNT,
         "values": _TEXT,
         "unit": _TEXT,
+        "calibrated": _TEXT,
         "regions": _TEXT,
         "losses": _TEXT,
         "pixels_array": _TEXT,
@@ -152,6 +153,7 @@ def view_row(case: Case, view: View) -> Row:
         "predicted_index": view.prediction.index,
         "values": dumped(list(view.prediction.values.items())),
         "unit": view.prediction.unit,
+        "calibrated": dumped(list(view.prediction.calibrated.items())),
         "regions": dumped([{"name": r.name, "kind": r.kind} for r in view.regions]),
         "losses": dumped([loss.__dict__ for loss in view.losses]),
     }
@@ -212,6 +214,7 @@ def prediction_from(row: Row) -> Prediction:
         index=row["predicted_index"],
         values=dict(json.loads(row["values"])),
         unit=row["unit"],
+        calibrated=dict(json.loads(row.get("calibrated", "[]"))),  # older runs have none
     )
 
 
