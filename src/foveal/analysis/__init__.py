@@ -4,10 +4,8 @@ from foveal.analysis.auc import Auc, MacroAuc, auc, compare_auc
 from foveal.analysis.calibration import (
     CalibrationError,
     CalibrationErrors,
-    ReliabilityBin,
     classwise_ece,
     ece,
-    reliability_table,
     top_label,
 )
 from foveal.analysis.calibration_line import CalibrationLine, smooth_curve
@@ -66,6 +64,7 @@ from foveal.analysis.recalibration import (
     fit_platt,
     fit_temperature,
 )
+from foveal.analysis.reliability import ReliabilityBin, reliability_table
 from foveal.analysis.resampling import Bootstrap, interval, mean_intervals
 from foveal.analysis.sample_size import (
     auc_error,

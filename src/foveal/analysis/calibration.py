@@ -9,13 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Int
 
-from foveal.analysis.estimate import Estimate
-from foveal.analysis.proportions import proportion
-from foveal.analysis.resampling import Bootstrap
 from foveal.analysis.statistic import AbstractStatistic, Ties, Values, Weights, divided
-from foveal.analysis.units import Units
 
 BINS = 15
 DRAWS = 1000
@@ -48,22 +44,6 @@ class CalibrationErrors:
     """Why there are no numbers."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReliabilityBin:
-    """One point of a reliability plot."""
-
-    low: float
-    high: float
-    """Smallest and largest probability in the bin."""
-    rows: int
-    probability: float
-    """Mean."""
-    frequency: Estimate
-    """Share that came true."""
-    band: tuple[float, float]
-    """Where the frequency of a perfectly calibrated model lies 95 times in 100."""
-
-
 class CalibrationError(AbstractStatistic):
     """A calibration error over equal-mass bins, for intervals and subgroups.
 
@@ -85,7 +65,7 @@ class CalibrationError(AbstractStatistic):
         bins: int = BINS,
         kind: Kind = "ece",
     ) -> None:
-        self.valid = _checked(probability, came_true, bins)
+        self.valid = usable(probability, came_true, bins)
         self._probability = np.where(self.valid, probability, 0.0)
         self._came_true = came_true.astype(np.float64)
         self._ties = Ties(self._probability)
@@ -94,7 +74,7 @@ class CalibrationError(AbstractStatistic):
     def __call__(self, weights: Weights) -> Values:
         weights = weights * self.valid
         total = weights.sum(1)
-        places = _places(self._ties, weights, self._bins)
+        places = bins_of(self._ties, weights, self._bins)
         count, said, true = (
             _summed(places, weights * column, self._bins)
             for column in (self.valid, self._probability, self._came_true)
@@ -167,7 +147,7 @@ def ece(
     Raises:
         ValueError: Columns of different lengths, probabilities outside [0, 1], or no bins.
     """
-    valid = _checked(probability, came_true, bins)
+    valid = usable(probability, came_true, bins)
     probability, came_true = probability[valid], came_true[valid]
     rows = len(probability)
     if not rows:
@@ -180,7 +160,7 @@ def ece(
         kind: float(CalibrationError(probability, came_true, bins=bins, kind=kind)(once)[0])
         for kind in ("ece", "mce", "debiased")
     }
-    null = _null(probability, bins, draws, seed)
+    null = null_counts(probability, bins, draws, seed)
     spread = np.abs(null - _null_said(probability, bins)).sum(axis=1) / rows
     return CalibrationErrors(
         form=form,
@@ -219,54 +199,7 @@ def classwise_ece(
     )
 
 
-def reliability_table(
-    probability: Float[np.ndarray, " row"],
-    came_true: Bool[np.ndarray, " row"],
-    units: Units,
-    *,
-    bins: int = BINS,
-    how: Bootstrap | None = None,
-) -> tuple[ReliabilityBin, ...]:
-    """The points of a reliability plot with intervals by patient; empty bins are left out.
-
-    Raises:
-        ValueError: Columns of different lengths, probabilities outside [0, 1], or no bins.
-    """
-    how = how or Bootstrap()
-    valid = _checked(probability, came_true, bins)
-    used, probability, came_true = units.chosen(valid), probability[valid], came_true[valid]
-    if not len(probability):
-        return ()
-    places = _places(Ties(probability), np.ones((1, len(probability))), bins)[0]
-    counts = np.bincount(places, minlength=bins)
-    null = _null(probability, bins, DRAWS, how.seed)
-    return tuple(
-        _bin(probability, came_true, used, places == one, null[:, one] / counts[one], how)
-        for one in np.flatnonzero(counts)
-    )
-
-
-def _bin(
-    probability: Num[np.ndarray, " row"],
-    came_true: Bool[np.ndarray, " row"],
-    units: Units,
-    rows: Bool[np.ndarray, " row"],
-    null: Float[np.ndarray, " draw"],
-    how: Bootstrap,
-) -> ReliabilityBin:
-    own = probability[rows]
-    low, high = np.quantile(null, [0.025, 0.975]).tolist()
-    return ReliabilityBin(
-        low=float(own.min()),
-        high=float(own.max()),
-        rows=int(rows.sum()),
-        probability=float(own.mean()),
-        frequency=proportion(came_true[rows].astype(np.float64), units.chosen(rows), how),
-        band=(low, high),
-    )
-
-
-def _places(ties: Ties, weights: Weights, bins: int) -> Int[np.ndarray, "replicate row"]:
+def bins_of(ties: Ties, weights: Weights, bins: int) -> Int[np.ndarray, "replicate row"]:
     """The bin of each row: by its middle rank, so that rows that tie stay together."""
     share = divided(ties.below(weights), weights.sum(1, keepdims=True))
     return np.clip(np.nan_to_num(share) * bins, 0, bins - 1).astype(np.int64)
@@ -281,15 +214,15 @@ def _summed(
 
 def _null_said(probability: Float[np.ndarray, " row"], bins: int) -> Float[np.ndarray, " bin"]:
     once = np.ones((1, len(probability)))
-    return _summed(_places(Ties(probability), once, bins), probability[None], bins)[0]
+    return _summed(bins_of(Ties(probability), once, bins), probability[None], bins)[0]
 
 
-def _null(
+def null_counts(
     probability: Float[np.ndarray, " row"], bins: int, draws: int, seed: int
 ) -> Float[np.ndarray, "draw bin"]:
     """How many came true in each bin, if the probabilities were frequencies."""
     random = np.random.default_rng(seed)
-    places = _places(Ties(probability), np.ones((1, len(probability))), bins)[0]
+    places = bins_of(Ties(probability), np.ones((1, len(probability))), bins)[0]
     member = (places[:, None] == np.arange(bins)).astype(np.float32)
     true = [
         (random.random((min(100, draws - start), len(probability))) < probability) @ member
@@ -298,10 +231,14 @@ def _null(
     return np.concatenate(true).astype(np.float64)
 
 
-def _checked(
+def usable(
     probability: Float[np.ndarray, " row"], came_true: Bool[np.ndarray, " row"], bins: int
 ) -> Bool[np.ndarray, " row"]:
-    """The rows that have a probability."""
+    """The rows that have a probability.
+
+    Raises:
+        ValueError: Columns of different lengths, probabilities outside [0, 1], or no bins.
+    """
     if len(probability) != len(came_true) or bins < 1:
         raise ValueError(
             f"needs an outcome for each probability and a bin or more, but got "
