@@ -386,6 +386,14 @@ def test_the_image_and_the_model_stay_as_they_are():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_a_method_of_an_object_is_split_like_a_function():
+    model, image = quiet(Convolutional()), images(1, 96)
+    windows = windows_of(96, 12, 12)
+    made = Windowed.of(model.forward, image, windows, max_batch=4)
+    assert isinstance(made, Windowed)
+    assert made.share == Windowed.of(model, image, windows, max_batch=4).share
+
+
 def test_windows_of_several_sizes_are_an_error():
     windows = [(slice(0, 4), slice(0, 4)), (slice(0, 5), slice(0, 4))]
     with pytest.raises(ValueError, match="windows must be of one size, but there are 2 sizes"):

@@ -51,7 +51,7 @@ def test_a_signed_map_says_where_it_speaks_against(say):
 
 def test_a_map_without_values_says_why(say):
     assert say(0, 0, values=np.full((4, 4), -1.0)).endswith(
-        "no map, since the map has no positive value: nothing in the image raises the score."
+        "no map, since the map has no positive value, so nothing in it speaks for the score."
     )
 
 

@@ -125,7 +125,7 @@ def test_things_are_counted_and_listed():
 
 
 REASONS = [
-    pytest.param(None, "nothing in the image raises the score", id="found when drawing"),
+    pytest.param(None, "nothing in it speaks for the score", id="found when drawing"),
     pytest.param("zero_map", "no positive value inside the field", id="zero map"),
     pytest.param("empty_mask", "no pixel is predicted as this class", id="no such pixel"),
 ]

@@ -33,7 +33,6 @@ OnMethod = Callable[[int, int, str], None]
 QUICK: Mapping[str, Mapping[str, object]] = {
     "smoothgradcam++": {"samples": 8},
     "scorecam": {"top": 32},
-    "ablationcam": {"top": 32},
     "smoothgrad": {"samples": 8},
     "squaregrad": {"samples": 8},
     "vargrad": {"samples": 8},

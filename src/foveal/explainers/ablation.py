@@ -42,7 +42,7 @@ class AblationCAM(AbstractExplainer):
         fill: What a channel is set to: `zero`, or its own `mean` over the positions.
         normalise: Divide by |y|. Without it the weights are in units of the score.
         top: Only so many channels of each image, those that vary most over their positions; the
-            others get weight zero.
+            others get weight zero. With few of them the whole map can come out with another sign.
 
     Raises:
         ValueError: An unknown fill, or no channels.

@@ -97,6 +97,7 @@ class AttentionReading(Reading):
         self.matrices = [matrix for matrix in self.matrices if self._is_over_tokens(matrix)]
         if not self.matrices:
             raise ModelError(
+                "attention, rollout and chefer read a transformer's attention, but "
                 "no attention over the tokens of the image was seen in this model (it is a "
                 f"convolutional net, a black box, or compiled or traced); {_INSTEAD}"
             )

@@ -33,7 +33,9 @@ def traced(forward: Callable[[Tensor], object], image: Tensor, count: int) -> fx
     """
     shape, form = (count, *image.shape[1:]), layout(image)
     batch = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=form)
-    trace = make_fx(functionalize(forward), tracing_mode="fake", _allow_non_fake_inputs=True)
+    # A function of one argument: of a bound method, make_fx would count the instance too.
+    plain = functionalize(lambda images: forward(images))
+    trace = make_fx(plain, tracing_mode="fake", _allow_non_fake_inputs=True)
     try:
         graph = trace(batch)
     except _UNTRACEABLE as problem:

@@ -112,7 +112,7 @@ def no_map(attribution: Attribution) -> str:
         return "no pixel is predicted as this class, so there is nothing to explain"
     if attribution.reason is not None:
         return REASONS.get(attribution.reason, attribution.reason)
-    return "the map has no positive value: nothing in the image raises the score"
+    return "the map has no positive value, so nothing in it speaks for the score"
 
 
 def title(case: Case) -> str:
