@@ -11,8 +11,8 @@ from matplotlib.text import Text
 from PIL import Image as PillowImage
 
 import foveal
-from foveal.core import FovealWarning, ImageError
-from foveal.explainers import ExpectedGradients, IntegratedGradients
+from foveal.core import FovealWarning, ImageError, Region
+from foveal.explainers import LIME, ExpectedGradients, IntegratedGradients, KernelSHAP
 from foveal.run import LEVELS
 from foveal.store import Run
 
@@ -242,3 +242,30 @@ def test_a_black_picture_has_no_field_of_view(model, tmp_path):
     PillowImage.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "black.png")
     with pytest.raises(ImageError, match="field of view"):
         foveal.explain(model, tmp_path / "black.png", "gradcam")
+
+
+@pytest.mark.parametrize("method", [LIME, KernelSHAP])
+def test_regions_of_the_picture_are_carried_to_where_the_model_sees_them(model, eye, method):
+    rows = np.indices(eye.grid)[0]
+    halves = [
+        Region(name="upper", mask=rows < eye.grid[0] // 2, kind="anatomy"),
+        Region(name="lower", mask=rows >= eye.grid[0] // 2, kind="anatomy"),
+    ]
+    result = foveal.explain(model, eye, method(segments=halves, samples=8), target="Severe")
+    (made,) = result.attributions
+    upper, lower, *_ = made.parts["coefficients"]
+    seen = np.unique(made.map)
+    assert set(np.float32([upper, lower])) <= set(seen)
+    assert len(seen) <= 3  # with zero outside of the field
+    middle = made.map[:, made.map.shape[1] // 2]
+    inside = np.flatnonzero(middle)
+    changes = inside[1:][np.diff(middle[inside]) != 0]
+    assert abs(changes - len(middle) / 2) <= 1
+
+
+def test_a_region_too_small_for_the_model_is_refused(model, eye):
+    dot = np.zeros(eye.grid, bool)
+    dot[eye.grid[0] // 2, eye.grid[1] // 2] = True
+    segments = [Region(name="dot", mask=dot, kind="lesion")]
+    with pytest.raises(ValueError, match=r"parts \[0\] have no pixel left on the grid"):
+        foveal.explain(model, eye, LIME(segments=segments, samples=8))

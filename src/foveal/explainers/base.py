@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from foveal.core import ScoreMode
@@ -115,6 +115,15 @@ class Draw:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Original:
+    """The grid of the picture as it was read, for what a user marked on it."""
+
+    grid: tuple[int, ...]
+    carried: Callable[[Int[Tensor, "row column"]], Int[Tensor, "row_out column_out"]]
+    """From a label image there to one on the grid of the images; -1 where nothing was seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """What is known of the images beside their numbers, and where chance comes from."""
 
@@ -128,6 +137,8 @@ class Frame:
     """The place of the first of these images in the whole batch."""
     total: int | None = None
     """How many images the whole batch holds, where these are only some of it."""
+    original: Original | None = None
+    """The picture that they were prepared from, where there is one for all of them."""
     draw: Draw = Draw(0)
     """The only source of chance."""
     beside: tuple[Float[Tensor, "sample ..."], ...] = ()

@@ -10,7 +10,7 @@ from skimage.segmentation import slic
 from torch import Tensor
 
 from foveal.core import Region
-from foveal.explainers.base import Frame
+from foveal.explainers.base import Frame, Original
 
 Segments = Tensor | np.ndarray | Sequence[Region | Tensor | np.ndarray]
 
@@ -157,15 +157,29 @@ def _renumbered(labels: Tensor) -> tuple[Tensor, int]:
 
 def _fitted(segments: Tensor, images: Tensor, frame: Frame) -> Tensor:
     """One label image for each of these images."""
-    grid, total = tuple(images.shape[2:]), frame.total or len(images)
+    grid, total, original = tuple(images.shape[2:]), frame.total or len(images), frame.original
+    if original is not None and tuple(segments.shape) == original.grid:
+        segments = _carried(segments, original)
     if tuple(segments.shape) == grid:
         return segments.expand(len(images), *grid)
     if tuple(segments.shape) == (total, *grid):
         return segments[frame.first : frame.first + len(images)]
     raise ValueError(
         f"segments of shape {tuple(segments.shape)} do not fit {total} images of {grid}; give one "
-        "label image or masks on the grid that the model sees, or one label image for each image"
+        "label image or masks on the grid that the model sees or of the picture as it was read, or "
+        "one label image for each image"
     )
+
+
+def _carried(segments: Tensor, original: Original) -> Tensor:
+    carried = original.carried(segments)
+    before, after = (set(one[one >= 0].tolist()) for one in (segments, carried))
+    if before - after:
+        raise ValueError(
+            f"parts {sorted(before - after)} have no pixel left on the grid that the model sees; "
+            "leave them out, or join them with others"
+        )
+    return carried
 
 
 def _mask(one: object) -> Tensor:

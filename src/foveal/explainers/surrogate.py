@@ -55,7 +55,7 @@ class LIME(AbstractExplainer):
         segments: A label image (row, column), or (batch, row, column) for each image its own, whose
             negative pixels are never hidden; or masks or `foveal.core.Region`s, of which a pixel
             belongs to the first that has it, and those in none are one more part. On the grid that
-            the model sees.
+            the model sees; with a model card also on that of the picture as it was read.
         fill: What hides: a number, a tensor that fits the images, or a name: `blur`; in display
             units also `black` and `field-mean`.
         tabular: What an absent feature is, such as the training means, one number for each feature
@@ -176,7 +176,7 @@ class KernelSHAP(AbstractExplainer):
         segments: A label image (row, column), or (batch, row, column) for each image its own, whose
             negative pixels are never hidden; or masks or `foveal.core.Region`s, of which a pixel
             belongs to the first that has it, and those in none are one more part. On the grid that
-            the model sees.
+            the model sees; with a model card also on that of the picture as it was read.
         fill: What hides: a number, a tensor that fits the images, or a name: `blur`; in display
             units also `black` and `field-mean`.
         tabular: What an absent feature is, such as the training means, one number for each feature

@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from foveal.analysis import FittedCalibrator
 from foveal.core import Attribution, Image, ImageError, Prediction, Region, Target
 from foveal.explainers import AbstractExplainer, Frame
+from foveal.explainers.base import Original
 from foveal.explainers.engine import batch_bound, explain_batch
 from foveal.explainers.plan import Layers, plan_tasks
 from foveal.explainers.request import MAX_BATCH, Outcome, Progress, Request, Task
 from foveal.explainers.watching import Network
-from foveal.images import CarriedRegion, carry_region
+from foveal.images import CarriedRegion, carry_region, points_to_original
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.calibrating import calibrated
@@ -41,7 +43,17 @@ class Look:
     def frame(self) -> Frame:
         """What explainers may know of the pixels: display units, and where the eye is."""
         inside = torch.from_numpy(self.field.mask).to(self.pixels.device).unsqueeze(0)
-        return Frame(display=True, field=inside)
+        original = Original(grid=self.image.original_grid, carried=self._labels_carried)
+        return Frame(display=True, field=inside, original=original)
+
+    def _labels_carried(self, labels: Int[Tensor, "row column"]) -> Tensor:
+        """What number each prepared pixel's centre has on the original grid; -1 outside of it."""
+        centres = np.moveaxis(np.indices(self.image.grid), 0, -1).reshape(-1, 2) + 0.5
+        places = np.floor(points_to_original(centres, self.image.steps)).astype(int)
+        seen = np.all((places >= 0) & (places < labels.shape), axis=1)
+        carried = np.full(len(places), -1)
+        carried[seen] = labels.cpu().numpy()[tuple(places[seen].T)]
+        return torch.from_numpy(carried.reshape(self.image.grid))
 
     @property
     def network(self) -> Network:
