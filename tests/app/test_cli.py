@@ -208,9 +208,9 @@ def test_an_interrupt_ends_with_130_and_keeps_what_is_done(checked_folder, monke
 def _then(first):
     from foveal.run.one_image import look
 
-    def both(*arguments):
+    def both(*arguments, **named):
         first()
-        return look(*arguments)
+        return look(*arguments, **named)
 
     return both
 
