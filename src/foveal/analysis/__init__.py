@@ -38,6 +38,7 @@ from foveal.analysis.deferral import (
     defer_by_risk,
     defer_with_guarantee,
 )
+from foveal.analysis.diagnosis import ROWS, diagnose_map, frequencies, variance_limit
 from foveal.analysis.estimate import Comparison, Estimate
 from foveal.analysis.mixed import mixed_model
 from foveal.analysis.multiplicity import benjamini_hochberg, holm
@@ -88,6 +89,7 @@ from foveal.analysis.subgroups import Subgroup, bands, subgroup_table
 from foveal.analysis.units import Units, unit_means, units_of
 
 __all__ = [
+    "ROWS",
     "AbstractCalibrator",
     "AbstractStatistic",
     "AtCoverage",
@@ -146,11 +148,13 @@ __all__ = [
     "defer_by_risk",
     "defer_with_guarantee",
     "design_effect",
+    "diagnose_map",
     "ece",
     "fit_bayesian",
     "fit_isotonic",
     "fit_platt",
     "fit_temperature",
+    "frequencies",
     "grade_error",
     "grades",
     "hodges_lehmann",
@@ -181,6 +185,7 @@ __all__ = [
     "unit_means",
     "units_of",
     "validate_proxy",
+    "variance_limit",
     "wilson",
     "write_calibrator",
 ]

@@ -9,6 +9,7 @@ from foveal.core.errors import (
     PlanError,
     StoreError,
 )
+from foveal.core.finding import FINDINGS, Evidence, Finding
 from foveal.core.image import Image, Laterality, Modality, Region
 from foveal.core.prediction import Prediction
 from foveal.core.score import REASONS, Direction, Score
@@ -16,10 +17,13 @@ from foveal.core.step import AbstractStep, Grid
 from foveal.core.target import PixelSet, ScoreMode, Target
 
 __all__ = [
+    "FINDINGS",
     "REASONS",
     "AbstractStep",
     "Attribution",
     "Direction",
+    "Evidence",
+    "Finding",
     "FovealError",
     "FovealWarning",
     "Grid",
