@@ -1,6 +1,7 @@
 """A wrong setting is refused when it is given, and the message says what to give instead."""
 
 import math
+import re
 
 import jaxtyping
 import pytest
@@ -17,6 +18,7 @@ from foveal.explainers import (
     AblationCAM,
     Attention,
     AttentionRollout,
+    Captum,
     ConceptSet,
     ExpectedGradients,
     GradCAM,
@@ -30,6 +32,7 @@ from foveal.explainers import (
     SmoothGradCAMPlusPlus,
     SquareGrad,
     VarGrad,
+    VisitAttention,
 )
 
 
@@ -201,19 +204,41 @@ def test_more_cells_than_pixels_are_refused_before_anything_is_drawn():
 NAMES = [
     pytest.param("GradCAM", "gradcam", id="capitals"),
     pytest.param("grad-cam", "gradcam", id="hyphen"),
+    pytest.param("Grad-CAM++", "gradcam++", id="as the paper writes it"),
     pytest.param("gradcampp", "gradcam++", id="pp"),
     pytest.param("GradCAMPlusPlus", "gradcam++", id="the class"),
     pytest.param("integrated_gradients", "integratedgradients", id="underscore"),
-    pytest.param("shap", "kernelshap", id="a part of the name"),
     pytest.param("attention rollout", "rollout", id="words"),
+    pytest.param("Input \u00d7 gradient", "inputxgradient", id="times sign"),
+    pytest.param("IG", "integratedgradients", id="initials"),
+    pytest.param("shap", "kernelshap", id="a part of the name"),
 ]
 
 
 @pytest.mark.parametrize(("asked", "meant"), NAMES)
-def test_a_name_that_is_nearly_right_is_offered_the_right_one(asked, meant):
-    with pytest.raises(ValueError, match=f"there is no method '{asked}'; near names: .*") as told:
+def test_a_name_written_otherwise_is_told_the_right_one(asked, meant):
+    told = re.escape(f"there is no method {asked!r}; did you mean {meant!r}?")
+    with pytest.raises(ValueError, match=f"^{told}$"):
         attribute(Convolutional(), images(1), asked)
-    assert meant in str(told.value).split("near names: ")[1].split(", ")
+
+
+def test_a_name_that_is_nearly_right_is_offered_the_near_ones():
+    with pytest.raises(ValueError, match="near names: gradcam,"):
+        attribute(Convolutional(), images(1), "gradcan")
+
+
+OBJECTS = [
+    pytest.param("visits", VisitAttention, id="a series of scans"),
+    pytest.param("captum", Captum, id="Captum"),
+    pytest.param("captum-saliency", Captum, id="as Captum's maps are called"),
+]
+
+
+@pytest.mark.parametrize(("asked", "made"), OBJECTS)
+def test_a_method_without_a_name_is_told_as_the_object(asked, made):
+    told = rf"give the object, such as foveal\.explainers\.{made.__name__}\("
+    with pytest.raises(ValueError, match=told):
+        attribute(Convolutional(), images(1), asked)
 
 
 def test_a_name_like_none_is_told_all():

@@ -64,6 +64,10 @@ _BUILT: tuple[type[AbstractExplainer], ...] = (
     Chefer,
     TCAV,
 )
+_OBJECTS = {"visit": "VisitAttention()", "captum": "Captum(captum.attr.DeepLift)"}
+"""What is given as an object only, by how names for it start."""
+_SHORT = {"ig": "integratedgradients", "eg": "expectedgradients", "shap": "kernelshap"}
+"""What people write for short."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +130,20 @@ def explainer_named(name: str, **settings: object) -> AbstractExplainer:
 
 
 def _offered(name: str, built: Mapping[str, type[AbstractExplainer]]) -> str:
-    """Methods whose name, or whose class's name, is near; all where none is."""
-    spelt = {cls.__name__.lower(): own for own, cls in built.items()} | {own: own for own in built}
-    plain = re.sub(r"[^a-z+]", "", name.lower())
+    """What is meant, or methods whose name, or whose class's name, is near; all where none is."""
+    spelt = _SHORT | {_plain(cls.__name__): own for own, cls in built.items()}
+    spelt |= {own: own for own in built}
+    plain = _plain(name)
+    for start, made in _OBJECTS.items():
+        if plain.startswith(start):
+            return f"give the object, such as foveal.explainers.{made}"
+    if plain in spelt:
+        return f"did you mean {spelt[plain]!r}?"
     near = dict.fromkeys(spelt[found] for found in get_close_matches(plain, spelt, n=4, cutoff=0.5))
     return f"near names: {', '.join(near)}" if near else f"there are {', '.join(built)}"
+
+
+def _plain(name: str) -> str:
+    """A name without capitals, hyphens and spaces, its pluses as signs."""
+    letters = re.sub(r"[^a-z+]", "", name.lower().replace("×", "x"))
+    return re.sub(r"(plusplus|pp)$", "++", letters)
