@@ -1,5 +1,7 @@
 """Files become Images: reading, preparation that can be taken back, and regions."""
 
+from foveal.images.carried_maps import CarriedMap, MapGrid, carry_map
+from foveal.images.map_files import GivenMap, find_map, map_from_array, read_map
 from foveal.images.preparation import (
     AbstractPreparation,
     AbstractWindow,
@@ -25,12 +27,18 @@ __all__ = [
     "MAX_PIXELS",
     "AbstractPreparation",
     "AbstractWindow",
+    "CarriedMap",
     "CarriedRegion",
     "FieldOfView",
+    "GivenMap",
+    "MapGrid",
     "Resize",
+    "carry_map",
     "carry_region",
     "find_field",
+    "find_map",
     "find_regions",
+    "map_from_array",
     "map_to_original",
     "map_to_prepared",
     "mask_to_original",
@@ -39,6 +47,7 @@ __all__ = [
     "points_to_prepared",
     "prepare",
     "read",
+    "read_map",
     "read_regions",
     "register_step",
     "revive",

@@ -44,14 +44,14 @@ def identify(path: Path, *, assume_dicom: bool = False) -> str:
     Raises:
         ImageError: No such file, a folder, an empty file, or content that is none of the four.
     """
-    start = _first_bytes(path)
+    start = first_bytes(path)
     for magic, name in _READABLE:
         if start.startswith(magic):
             return name
     if start[_PREAMBLE : _PREAMBLE + 4] == b"DICM" or assume_dicom:
         return "DICOM"
     raise ImageError(
-        f"is {_describe(start)}; PNG, JPEG, TIFF and DICOM are read, whatever the file's suffix"
+        f"is {described(start)}; PNG, JPEG, TIFF and DICOM are read, whatever the file's suffix"
     )
 
 
@@ -71,7 +71,12 @@ def about(path: Path, *, part: str = "") -> Generator[None]:
         raise ImageError(f"{path}: {error}{quoted}") from nameless
 
 
-def _first_bytes(path: Path) -> bytes:
+def first_bytes(path: Path) -> bytes:
+    """Enough of a file to tell what it is.
+
+    Raises:
+        ImageError: No such file, a folder, or an empty file.
+    """
     if path.is_dir():
         raise ImageError("is a folder; name the files in it one by one")
     try:
@@ -86,7 +91,8 @@ def _first_bytes(path: Path) -> bytes:
     return start
 
 
-def _describe(start: bytes) -> str:
+def described(start: bytes) -> str:
+    """What is none of the readable kinds, in words."""
     for magic, words in _FOREIGN:
         if start.startswith(magic):
             return words

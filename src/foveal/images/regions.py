@@ -75,11 +75,10 @@ def find_regions(pattern: str, stem: str) -> dict[str, Path]:
     """
     if pattern.count("{region}") != 1:
         raise ValueError(f"a pattern of mask files needs {{region}} once, but is {pattern!r}")
-    parts = re.split(r"({stem}|{region}|[*?])", Path(pattern).as_posix())
-    whole = Path("".join(_in_shell(part, stem) for part in parts))
+    parts = _parts(pattern)
     matches = re.compile("".join(_in_expression(part, stem) for part in parts))
     found: dict[str, Path] = {}
-    for file in sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))):
+    for file in files_of(pattern, stem):
         match = matches.fullmatch(file.as_posix())
         if match is None or _is_of_another(match["region"], pattern):
             continue
@@ -90,6 +89,12 @@ def find_regions(pattern: str, stem: str) -> dict[str, Path]:
                 )
         found[match["region"]] = file
     return found
+
+
+def files_of(pattern: str, stem: str) -> list[Path]:
+    """The files that a pattern means for one photograph, in the order of their names."""
+    whole = Path("".join(_in_shell(part, stem) for part in _parts(pattern)))
+    return sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
 
 
 def _masks(
@@ -158,6 +163,11 @@ def _is_of_another(code: str, pattern: str) -> bool:
     ends = [" ".join(words[first:]) for first in range(len(words))]
     known = [region_name(end, {})[1] != "unknown" for end in ends]
     return len(words) > 1 and not known[0] and (any(known) or code[0].isdigit())
+
+
+def _parts(pattern: str) -> list[str]:
+    """What stands for something in a pattern, and what lies between."""
+    return re.split(r"({stem}|{region}|[*?])", Path(pattern).as_posix())
 
 
 def _in_shell(part: str, stem: str) -> str:
