@@ -69,7 +69,7 @@ def _peers(model: nn.Module, batch: Tensor, layer: str) -> dict[str, Callable[[]
         pass
     else:
         jacobgil = GradCAM(model=model, target_layers=[part])
-        found["pytorch-grad-cam: Grad-CAM"] = lambda: jacobgil(input_tensor=batch)
+        found["pytorch-grad-cam: Grad-CAM"] = lambda: jacobgil(batch, None)
     try:
         from torchcam.methods import GradCAM as TorchCAM
     except ImportError:

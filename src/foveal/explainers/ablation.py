@@ -58,6 +58,7 @@ class AblationCAM(AbstractExplainer):
     name: ClassVar[str] = "ablationcam"
     needs: ClassVar[tuple[Need, ...]] = ("activations", "scores")
     wants: ClassVar[Wants] = Wants(activation=True)
+    compares: ClassVar[bool] = True
     card: ClassVar[MethodCard] = MethodCard(
         question="How much does the score fall when a channel of the layer is silenced?",
         sign="positive: active channels that raise the score; negative: that lower it",

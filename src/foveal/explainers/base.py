@@ -206,6 +206,9 @@ class AbstractExplainer(ABC):
     needs: ClassVar[tuple[Need, ...]]
     card: ClassVar[MethodCard]
     wants: ClassVar[Wants] = Wants()
+    compares: ClassVar[bool] = False
+    """Whether the scores of probes are set against the images' own, and so must be rounded alike:
+    where the model was made lighter for the probes, the images are scored by it once more."""
 
     @property
     def settings(self) -> dict[str, object]:

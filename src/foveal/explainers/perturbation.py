@@ -65,6 +65,7 @@ class Occlusion(AbstractExplainer):
 
     name: ClassVar[str] = "occlusion"
     needs: ClassVar[tuple[Need, ...]] = ("scores",)
+    compares: ClassVar[bool] = True
     card: ClassVar[MethodCard] = MethodCard(
         question="How much does the score fall when a part of the image is covered?",
         sign="positive: covering it lowers the score; negative: raises it",
