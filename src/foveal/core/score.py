@@ -16,6 +16,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "prediction_changed": "the predicted class changed under the perturbation",
         "too_few": "too few samples for this number",
         "no_concept": "the concept cannot be told from random examples",
+        "made_elsewhere": "the map was made elsewhere, so its method cannot be asked again",
     }
 )
 """Why a number is missing, by code."""
