@@ -1,7 +1,19 @@
 """A run on disk, versioned and read without torch; docs/store.md describes it in prose."""
 
-from foveal.store.case import Case, Explained, Loss, Measured, View
+from foveal.store.case import Case, Explained, Loss, MapName, Measured, Scored, View
 from foveal.store.lock import at_work
 from foveal.store.run import FORMAT, VERSION, Run
 
-__all__ = ["FORMAT", "VERSION", "Case", "Explained", "Loss", "Measured", "Run", "View", "at_work"]
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "Case",
+    "Explained",
+    "Loss",
+    "MapName",
+    "Measured",
+    "Run",
+    "Scored",
+    "View",
+    "at_work",
+]

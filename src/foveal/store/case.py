@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from foveal.core import Attribution, Grid, Laterality, Modality, Prediction, Region, Score
+from foveal.core import (
+    Attribution,
+    Finding,
+    Grid,
+    Laterality,
+    Modality,
+    Prediction,
+    Region,
+    Score,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +29,34 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Explained:
-    """One map and its scores."""
+    """One map, its scores, and what is wrong with it."""
 
     key: str
     """The method's name in the run: its own, or the one the plan gave it, with `@layer`."""
     attribution: Attribution
     scores: tuple[Measured, ...] = ()
+    finding: Finding | None = None
+    """`None` until the run is diagnosed, which is the last that is done of it."""
+
+
+class MapName(NamedTuple):
+    """What tells the maps of a run apart."""
+
+    image: str
+    model: str
+    key: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """One map without its values: what the diagnosis looks at."""
+
+    name: MapName
+    reason: str | None
+    """Why the map is empty, a code of `REASONS`, where it is."""
+    scores: tuple[Measured, ...]
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

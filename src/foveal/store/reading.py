@@ -1,7 +1,8 @@
 """The cases of a shard from its files."""
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ from PIL import Image as PillowImage
 
 from foveal.core import Region
 from foveal.store import tables
-from foveal.store.case import Case, Explained, Loss, View
+from foveal.store.case import Case, Explained, Loss, MapName, Scored, View
 from foveal.store.tables import Row
+
+_YOUNGER = "findings"
+"""A table that older shards do not have."""
 
 
 class ShardReader:
@@ -20,9 +24,7 @@ class ShardReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.rows = {
-            name: pq.read_table(folder / f"{name}.parquet").to_pylist() for name in tables.SCHEMAS
-        }
+        self.rows = {name: _rows(folder, name) for name in tables.SCHEMAS}
         has_arrays = (folder / tables.ARRAYS).is_dir()
         self.group = zarr.open_group(folder / tables.ARRAYS, mode="r") if has_arrays else None
 
@@ -75,6 +77,7 @@ class ShardReader:
 
     def _explained(self, row: Row) -> Explained:
         scores = [s for s in self.rows["scores"] if _same_view(s, row) and _same_map(s, row)]
+        findings = [f for f in self.rows["findings"] if _same_view(f, row) and _same_map(f, row)]
         if row["values"] is None:
             values = self._array(row["array"], row["index"])
         else:
@@ -83,6 +86,7 @@ class ShardReader:
             key=row["key"],
             attribution=tables.attribution_from(row, values),
             scores=tuple(tables.measured_from(score) for score in scores),
+            finding=next(map(tables.finding_from, findings), None),
         )
 
     def _array(self, name: str, index: int) -> np.ndarray:
@@ -100,6 +104,34 @@ class ShardReader:
     def _mask(self, name: str) -> np.ndarray:
         with PillowImage.open(self.folder / tables.PICTURES / name) as picture:
             return np.asarray(picture, dtype=bool)
+
+
+def read_scored(folder: Path) -> list[Scored]:
+    """The maps of a shard without their values, in the order of the table."""
+    scores: dict[MapName, list[Row]] = defaultdict(list)
+    for row in _rows(folder, "scores"):
+        scores[_name(row)].append(row)
+    findings = {_name(row): tables.finding_from(row) for row in _rows(folder, "findings")}
+    return [
+        Scored(
+            name=_name(row),
+            reason=row["reason"],
+            scores=tuple(map(tables.measured_from, scores[_name(row)])),
+            finding=findings.get(_name(row)),
+        )
+        for row in _rows(folder, "maps", columns=[*MapName._fields, "reason"])
+    ]
+
+
+def _rows(folder: Path, name: str, columns: Sequence[str] | None = None) -> list[Row]:
+    path = folder / f"{name}.parquet"
+    if name == _YOUNGER and not path.exists():
+        return []
+    return pq.read_table(path, columns=None if columns is None else list(columns)).to_pylist()
+
+
+def _name(row: Row) -> MapName:
+    return MapName(**{field: row[field] for field in MapName._fields})
 
 
 def _same_view(one: Row, other: Row) -> bool:

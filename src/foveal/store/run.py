@@ -9,10 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from foveal.core import StoreError
-from foveal.store.case import Case
+from foveal.core import Finding, StoreError
+from foveal.store.case import Case, MapName, Scored
 from foveal.store.lock import LOCK, is_free
-from foveal.store.shard import read_failures, read_shard, restore_shards, write_shard
+from foveal.store.shard import (
+    read_failures,
+    read_scores,
+    read_shard,
+    replace_findings,
+    restore_shards,
+    write_shard,
+)
 
 FORMAT = "foveal-run"
 VERSION = 1
@@ -107,6 +114,22 @@ class Run:
             StoreError: It cannot be written.
         """
         write_shard(self.shard(number), cases, again=again)
+
+    def scored_of(self, number: int) -> list[Scored]:
+        """The maps of a shard with their scores and findings, without their values.
+
+        Raises:
+            StoreError: A shard that is damaged.
+        """
+        return read_scores(self.shard(number))
+
+    def write_findings(self, number: int, findings: Mapping[MapName, Finding]) -> None:
+        """Replace the findings of a shard, in one step; all else of it stays.
+
+        Raises:
+            StoreError: They cannot be written.
+        """
+        replace_findings(self.shard(number), findings)
 
     def sweep(self) -> None:
         """Take away what writers that died have left; for who is alone at work in the folder."""

@@ -3,17 +3,17 @@
 import os
 import shutil
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foveal.core import StoreError
-from foveal.store.case import Case
-from foveal.store.reading import ShardReader
-from foveal.store.writing import ShardWriter
+from foveal.core import Finding, StoreError
+from foveal.store.case import Case, MapName, Scored
+from foveal.store.reading import ShardReader, read_scored
+from foveal.store.writing import ShardWriter, write_findings
 
 _DAMAGE = (
     OSError, LookupError, ValueError, TypeError, RuntimeError, SyntaxError, EOFError,
@@ -72,6 +72,36 @@ def read_shard(folder: Path) -> Iterator[Case]:
         yield from ShardReader(folder).cases()
 
 
+def read_scores(folder: Path) -> list[Scored]:
+    """The maps of a shard with their scores and findings, without reading any array.
+
+    Raises:
+        StoreError: A shard that is damaged.
+    """
+    with _damage_named(folder):
+        return read_scored(folder)
+
+
+def replace_findings(folder: Path, findings: Mapping[MapName, Finding]) -> None:
+    """Put other findings into a finished shard, in one step; all else stays.
+
+    Raises:
+        StoreError: It cannot be written; the findings stay as they were.
+    """
+    hidden = folder.with_name(f".{folder.name}.{os.getpid()}.findings")
+    try:
+        write_findings(hidden, findings)
+        _flush_file(hidden)
+        hidden.replace(folder / "findings.parquet")
+    except OSError as problem:
+        raise StoreError(
+            f"cannot write the findings of the shard {folder.name} "
+            f"({problem.strerror or problem}); make room, then run the same command again"
+        ) from problem
+    finally:
+        hidden.unlink(missing_ok=True)
+
+
 def read_failures(folder: Path) -> dict[str, str]:
     """The images of a shard that failed, and why, without reading anything else.
 
@@ -98,9 +128,13 @@ def _damage_named(folder: Path) -> Generator[None]:
 def _flush(folder: Path) -> None:
     """Have everything on the disk before the rename says that it is there."""
     for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # some file systems cannot flush a folder
-                os.fsync(handle)
-        finally:
-            os.close(handle)
+        _flush_file(path)
+
+
+def _flush_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems cannot flush a folder
+            os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from foveal.core import Attribution, Prediction, Score
-from foveal.store.case import Case, Explained, Measured, View
+from foveal.core import Attribution, Evidence, Finding, Prediction, Score
+from foveal.store.case import Case, Explained, MapName, Measured, View
 
 SMALL_MAP = 64 * 64
 """Maps of at most so many values stand in the table; larger ones in the shard's Zarr arrays."""
@@ -101,8 +102,28 @@ SCORES = pa.schema(
         "parts": _TEXT,
     }
 )
+FINDINGS = pa.schema(
+    {
+        "image": _TEXT,
+        "model": _TEXT,
+        "key": _TEXT,
+        "target": _TEXT,
+        "label": _TEXT,
+        "cause": _TEXT,
+        "evidence": _TEXT,
+        "unchecked": _TEXT,
+        "warnings": _TEXT,
+        "next_step": _TEXT,
+    }
+)
 
-SCHEMAS = {"images": IMAGES, "views": VIEWS, "maps": MAPS, "scores": SCORES}
+SCHEMAS = {
+    "images": IMAGES,
+    "views": VIEWS,
+    "maps": MAPS,
+    "scores": SCORES,
+    "findings": FINDINGS,
+}
 ARRAYS = "arrays.zarr"
 PICTURES = "pictures"
 
@@ -207,6 +228,19 @@ def score_row(case: Case, view: View, explained: Explained, measured: Measured) 
     }
 
 
+def finding_row(name: MapName, finding: Finding) -> Row:
+    """A finding's row."""
+    return {
+        **name._asdict(),
+        "label": finding.label,
+        "cause": finding.cause,
+        "evidence": dumped([asdict(one) for one in finding.evidence]),
+        "unchecked": dumped(finding.unchecked),
+        "warnings": dumped(finding.warnings),
+        "next_step": finding.next_step,
+    }
+
+
 def prediction_from(row: Row) -> Prediction:
     """The prediction of a view's row."""
     return Prediction(
@@ -255,6 +289,18 @@ def measured_from(row: Row) -> Measured:
         parts=json.loads(row["parts"]),
     )
     return Measured(score=score, region=row["region"])
+
+
+def finding_from(row: Row) -> Finding:
+    """The finding of a row."""
+    return Finding(
+        label=row["label"],
+        cause=row["cause"],
+        evidence=tuple(Evidence(**one) for one in json.loads(row["evidence"])),
+        unchecked=tuple(json.loads(row["unchecked"])),
+        warnings=tuple(json.loads(row["warnings"])),
+        next_step=row["next_step"],
+    )
 
 
 def _nulled(value: object) -> object:

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import zarr
 from PIL import Image as PillowImage
 
+from foveal.core import Finding
 from foveal.store import tables
-from foveal.store.case import Case, Explained, View
+from foveal.store.case import Case, Explained, MapName, View
 from foveal.store.tables import Row
 
 _QUALITY = 92
@@ -24,7 +25,7 @@ class ShardWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.arrays: dict[str, list[np.ndarray]] = {}
-        self.rows: dict[str, list[Row]] = {"images": [], "views": [], "maps": [], "scores": []}
+        self.rows: dict[str, list[Row]] = {name: [] for name in tables.SCHEMAS}
 
     def write(self, cases: Sequence[Case]) -> None:
         """Write all files.
@@ -36,9 +37,8 @@ class ShardWriter:
         check_names(cases)
         for case in cases:
             self._add(case)
-        for name, schema in tables.SCHEMAS.items():
-            table = pa.Table.from_pylist(self.rows[name], schema=schema)
-            pq.write_table(table, self.folder / f"{name}.parquet", compression="zstd")
+        for name in tables.SCHEMAS:
+            write_table(self.folder / f"{name}.parquet", name, self.rows[name])
         if self.arrays:
             self._write_arrays()
 
@@ -60,6 +60,9 @@ class ShardWriter:
                     tables.score_row(case, view, explained, measured)
                     for measured in explained.scores
                 ]
+                if explained.finding is not None:
+                    name = MapName(case.id, view.model, explained.key, explained.attribution.target)
+                    self.rows["findings"].append(tables.finding_row(name, explained.finding))
 
     def _map_row(self, case: Case, view: View, explained: Explained) -> Row:
         row = tables.map_row(case, view, explained)
@@ -104,6 +107,17 @@ class ShardWriter:
             PillowImage.fromarray(region.mask).save(folder / file)
             regions.append({"name": region.name, "kind": region.kind, "file": file})
         return name, regions
+
+
+def write_table(path: Path, name: str, rows: Sequence[Row]) -> None:
+    """One table of a shard."""
+    table = pa.Table.from_pylist(list(rows), schema=tables.SCHEMAS[name])
+    pq.write_table(table, path, compression="zstd")
+
+
+def write_findings(path: Path, findings: Mapping[MapName, Finding]) -> None:
+    """The table of findings."""
+    write_table(path, "findings", [tables.finding_row(*one) for one in findings.items()])
 
 
 def check_names(cases: Sequence[Case]) -> None:
