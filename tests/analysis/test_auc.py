@@ -135,7 +135,7 @@ def test_rows_without_a_score_are_counted():
     score[:3] = np.nan
     found = auc(truth, score, patients(60))
     assert found.n_units == 57
-    assert "3 of 60 rows lack a score and do not count" in found.notes
+    assert "3 of 60 rows lack truth or score and do not count" in found.notes
 
 
 @pytest.mark.parametrize(("kind", "name"), [("one-vs-rest", "ovr"), ("one-vs-one", "ovo")])

@@ -21,7 +21,7 @@ CASES = [
     ),
     pytest.param(["A", None], ["l", "A"], None, [0, 1], "patient", "1 of 2 rows", id="same name"),
     pytest.param(
-        ["A", "B"], None, ["i", "i"], [0, 1], "patient", "1 rows repeat an image", id="duplicate"
+        ["A", "B"], None, ["i", "i"], [0, 1], "patient", "1 row repeats an image", id="duplicate"
     ),
     pytest.param([], None, None, [], "patient", "", id="no rows"),
 ]

@@ -92,7 +92,11 @@ def auc(
 
     The interval is Wald's on the logit scale, and so stays in [0, 1]. Where the classes are
     perfectly separated the variance is 0 and says nothing: the limit is then Newcombe's, from the
-    number of units. Missing when all rows are of one class. Rows without a score do not count.
+    number of units. Missing when all rows are of one class. Rows without a truth (NaN) or a score
+    do not count.
+
+    Raises:
+        ValueError: A truth that is neither 0, 1 nor missing, or columns of different lengths.
 
     Reference:
         DeLong et al. 1988, with the midranks of Sun & Xu 2014; Obuchowski 1997; Newcombe 2006,
@@ -121,8 +125,12 @@ def compare_auc(
 ) -> Comparison:
     """Two scores on the same rows: the difference of their areas, second less first.
 
-    A z-test with DeLong's covariance, Obuchowski's for several rows a unit. Rows that lack one of
-    the scores do not count. Where both order the rows alike there is no difference and p is 1.
+    A z-test with DeLong's covariance, Obuchowski's for several rows a unit. Rows that lack the
+    truth or a score do not count. Where both order the rows alike there is no difference and p is
+    1.
+
+    Raises:
+        ValueError: As `auc`.
 
     Reference:
         DeLong et al. 1988; Obuchowski 1997.

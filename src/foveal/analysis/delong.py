@@ -70,7 +70,10 @@ def contest_of(
     lengths = [len(truth), len(units.codes), *map(len, scores)]
     if len(set(lengths)) != 1:
         raise ValueError(f"truth, units and scores need the same rows, but have {lengths}")
-    present = np.all(np.isfinite(np.stack(scores)), axis=0)
+    answers = truth.astype(np.float64)
+    if not np.isin(answers[np.isfinite(answers)], (0, 1)).all():
+        raise ValueError("the truth must be 0 or 1 (NaN is missing); say which classes count as 1")
+    present = np.all(np.isfinite(np.stack([answers, *scores])), axis=0)
     used, positive = units.chosen(present), truth[present].astype(bool)
     missing = int((~present).sum())
     wins = np.stack([_wins(positive, score[present]) for score in scores])
@@ -81,7 +84,8 @@ def contest_of(
         covariance=_covariance(positive, wins - areas[:, None], used),
         sides=(len(set(used.codes[positive])), len(set(used.codes[~positive]))),
         used=used,
-        notes=(f"{missing} of {len(present)} rows lack a score and do not count",) * (missing > 0),
+        notes=(f"{missing} of {len(present)} rows lack truth or score and do not count",)
+        * (missing > 0),
     )
 
 

@@ -94,7 +94,8 @@ def recalibrate(
         how: Resamples, level and seed; the interval is of percentiles.
 
     Raises:
-        ValueError: An unknown method, a patient on both sides, or a side without rows.
+        ValueError: An unknown method, a patient on both sides, a side without rows, or rows of one
+            class only to fit on.
     """
     if method not in FITS:
         raise ValueError(f"method must be one of {', '.join(FITS)}, but is {method!r}")
@@ -104,6 +105,11 @@ def recalibrate(
     _check_split(units, fitting, valid)
     sides = [_Side.of(probabilities, truth, units, valid & rows) for rows in (fitting, ~fitting)]
     first, second = sides
+    if len(np.unique(first.truth)) < 2:
+        raise ValueError(
+            "all rows to fit on are of one class, for which the surest calibrator is always the "
+            "best; fit on patients of several classes"
+        )
     calibrator = FITS[method](first.probabilities, first.truth, None)
     raw, better = (_scores(second, table) for table in (None, calibrator))
     once = np.ones((1, len(second.truth)))

@@ -41,7 +41,8 @@ class Units:
         """What must be said beside a number from these units."""
         if self.count >= FEW_UNITS:
             return self.notes
-        return (*self.notes, f"only {self.count} {self.unit}s: fewer than {FEW_UNITS}, so be wary")
+        few = f"{self.count} {self.unit}{'s' * (self.count != 1)}"
+        return (*self.notes, f"only {few}: fewer than {FEW_UNITS}, so be wary")
 
 
 def units_of(patients: Ids, eyes: Ids | None = None, images: Ids | None = None) -> Units:
@@ -122,7 +123,8 @@ def _notes(unit: Unit, kinds: Sequence[Unit]) -> tuple[str, ...]:
 def _repeats(images: Sequence[Hashable] | None) -> tuple[str, ...]:
     told = [name for name in images or () if not is_missing(name)]
     again = len(told) - len(set(told))
-    return (f"{again} rows repeat an image id; every row counts, within its unit",) * (again > 0)
+    rows = "1 row repeats" if again == 1 else f"{again} rows repeat"
+    return (f"{rows} an image id; every row counts, within its unit",) * (again > 0)
 
 
 def _numbered(names: Sequence[Hashable]) -> Int[np.ndarray, " row"]:
