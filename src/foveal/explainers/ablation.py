@@ -27,11 +27,11 @@ from foveal.explainers.settings import check_flag
 class AblationCAM(AbstractExplainer):
     """How much does the score fall when a channel of the layer is silenced?
 
-    sum_k w_k A_k with w_k = (y - y_k) / |y|, where y is the score and y_k the score with channel k
+    sum_k w_k A_k with w_k = (y - y_k) / abs(y), where y is the score and y_k that with channel k
     set to zero everywhere. No gradient enters, so saturation does no harm; channels that stand in
     for each other, as networks have many for one lesion, all look unimportant. The paper divides
-    by y, which turns the whole map over where the score is negative: here it is |y|. A score of
-    exactly zero leaves nothing to divide by, and the map is missing.
+    by y, which turns the whole map over where the score is negative: here it is abs(y). A score
+    of exactly zero leaves nothing to divide by, and the map is missing.
 
     On eyes, use it to confirm a Grad-CAM without gradients, for findings as large as a cell of the
     layer. Not for early retinopathy, where many channels answer to the same haemorrhages and each
@@ -40,7 +40,7 @@ class AblationCAM(AbstractExplainer):
 
     Args:
         fill: What a channel is set to: `zero`, or its own `mean` over the positions.
-        normalise: Divide by |y|. Without it the weights are in units of the score.
+        normalise: Divide by abs(y). Without it the weights are in units of the score.
         top: Only so many channels of each image, those that vary most over their positions; the
             others get weight zero. With few of them the whole map can come out with another sign.
 

@@ -81,7 +81,7 @@ class TCAV(AbstractExplainer):
 
     Reference:
         Kim et al. 2018, Interpretability Beyond Feature Attribution, equation 1:
-        S = grad h(f(x)) . v, TCAV = |{x : S > 0}| / |X|. A ridge regression is the classifier.
+        S = grad h(f(x)) . v, TCAV = the share of x with S > 0. A ridge regression classifies.
         The paper's t-test is replaced by the rank among random sets, whose level is exact.
     """
 

@@ -19,7 +19,7 @@ class EigenCAM(AbstractExplainer):
 
     The activations A, positions by channels and not centred, projected on their first right
     singular vector: A v1. No gradient and no class enters, so the map is the same for every target.
-    The sign of v1 is arbitrary; it is chosen so that the map's product with sum_k |A_k| is not
+    The sign of v1 is arbitrary; it is chosen so that the map's product with sum_k abs(A_k) is not
     negative. Where the two largest singular values are equal, so is the choice between them.
 
     On eyes, use it to see whether a model looks at the eye at all, or at the black frame, the flash

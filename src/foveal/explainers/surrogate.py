@@ -53,9 +53,9 @@ class LIME(AbstractExplainer):
         superpixels: About how many, where no segments are given.
         samples: How many times parts are hidden.
         segments: A label image (row, column), or (batch, row, column) for each image its own, whose
-            negative pixels are never hidden; or masks or `foveal.core.Region`s, of which a pixel
-            belongs to the first that has it, and those in none are one more part. On the grid that
-            the model sees; with a model card also on that of the picture as it was read.
+            negative pixels are never hidden; or a list of masks or `foveal.core.Region`, of which a
+            pixel belongs to the first that has it, and those in none are one more part. On the grid
+            that the model sees; with a model card also on that of the picture as it was read.
         fill: What hides: a number, a tensor that fits the images, or a name: `blur`; in display
             units also `black` and `field-mean`.
         tabular: What an absent feature is, such as the training means, one number for each feature
@@ -174,9 +174,9 @@ class KernelSHAP(AbstractExplainer):
         samples: Coalitions tried between nobody and everybody; where there are no more, all of
             them.
         segments: A label image (row, column), or (batch, row, column) for each image its own, whose
-            negative pixels are never hidden; or masks or `foveal.core.Region`s, of which a pixel
-            belongs to the first that has it, and those in none are one more part. On the grid that
-            the model sees; with a model card also on that of the picture as it was read.
+            negative pixels are never hidden; or a list of masks or `foveal.core.Region`, of which a
+            pixel belongs to the first that has it, and those in none are one more part. On the grid
+            that the model sees; with a model card also on that of the picture as it was read.
         fill: What hides: a number, a tensor that fits the images, or a name: `blur`; in display
             units also `black` and `field-mean`.
         tabular: What an absent feature is, such as the training means, one number for each feature
