@@ -116,7 +116,7 @@ def _loaded(loader: str, weights: Path) -> nn.Module:
     return load(card).module
 
 
-def keras_model() -> nn.Module:
+def save_keras(file: Path) -> None:
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
     from keras import layers
@@ -128,23 +128,34 @@ def keras_model() -> nn.Module:
     features = layers.Conv2D(8, 3, activation="relu")(features)
     features = layers.GlobalAveragePooling2D()(features)
     model = keras.Model(image, layers.Dense(CLASSES, activation="softmax")(features))
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Keras 3.15 hands its variables to NumPy without the argument that NumPy 2 asks for.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        model.save(file)
+
+
+def keras_model() -> nn.Module:
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         warnings.filterwarnings("ignore", "the card of", FovealWarning)
-        model.save(Path(folder) / "tiny.keras")
+        save_keras(Path(folder) / "tiny.keras")
         return _loaded("keras", Path(folder) / "tiny.keras")
 
 
-def onnx_model(opset: int) -> nn.Module:
+def save_onnx(file: Path, opset: int) -> None:
     """onnx2torch takes the mean over rows and columns as it was before opset 18."""
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
+    with warnings.catch_warnings():
         # torch's exporter up to opset 17 announces that it will go.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=FovealWarning)
-        file = Path(folder) / "tiny.onnx"
         torch.onnx.export(
             Small().eval(), (torch.rand(1, 3, 32, 32),), str(file), opset_version=opset,
             dynamo=False, input_names=["image"], dynamic_axes={"image": {0: "batch"}},
         )  # fmt: skip
+
+
+def onnx_model(opset: int) -> nn.Module:
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FovealWarning)
+        file = Path(folder) / "tiny.onnx"
+        save_onnx(file, opset)
         return _loaded("onnx", file)

@@ -23,7 +23,7 @@ from foveal.explainers.conservation import Propagated
 from foveal.explainers.propagation import STARTS, Bounds, FirstConvolution, Relevance
 from foveal.explainers.settings import check_number
 
-Bound = float | int | tuple[float, ...] | Tensor | None
+Bound = float | int | Sequence[float] | Tensor | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +117,8 @@ class LRP(AbstractExplainer):
             raise ValueError(f"low and high are the sides of a box; use composite={BOX!r}")
         for name, side in (("low", self.low), ("high", self.high)):
             _check_side(name, side)
+            if isinstance(side, Sequence):
+                object.__setattr__(self, name, tuple(side))
 
     def probes(self, clean: Seen, frame: Frame) -> Sequence[Probes]:
         composite = Composite(name=self.composite, epsilon=self.epsilon, gamma=self.gamma)
