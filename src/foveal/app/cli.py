@@ -11,6 +11,7 @@ from foveal import __version__
 from foveal.app.gallery import gallery
 from foveal.app.looking import check, inspect, measures, methods
 from foveal.app.running import demo, explain, measure, report, run
+from foveal.app.sealing import manifest, verify
 
 _WRONG_USE, _INTERNAL, _INTERRUPTED = 2, 1, 130
 
@@ -20,12 +21,15 @@ _WRONG_USE, _INTERNAL, _INTERRUPTED = 2, 1, 130
 def foveal() -> None:
     """See what an ocular AI model sees, and prove it.
 
-    Exit codes: 0 all done, 3 some images failed (the report names them), 2 wrong use,
-    1 internal error, 130 interrupted.
+    Exit codes: 0 all done, 3 some images failed (the report names them) or a folder is not as its
+    manifest says, 2 wrong use, 1 internal error, 130 interrupted.
     """
 
 
-for _command in (demo, gallery, run, explain, measure, report, methods, measures, inspect, check):
+for _command in (
+    demo, gallery, run, explain, measure, report, manifest, verify, methods, measures,
+    inspect, check,
+):  # fmt: skip
     foveal.add_command(_command)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from foveal.app.sealing import signing
+
 if TYPE_CHECKING:
     from foveal.run import Job, Plan
     from foveal.run.plan import Level
@@ -156,11 +158,20 @@ def measure(
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-def report(folder: Path) -> int:
+@click.option("--pdf", is_flag=True, help="Print it too, by Chromium, Chrome or Edge.")
+@click.option(
+    "--statement", type=click.Path(path_type=Path), help="What people say of it, as TOML."
+)
+@signing
+def report(folder: Path, pdf: bool, statement: Path | None, key: Path | None) -> int:
     """Write the report of the run in FOLDER anew; needs neither the model nor torch."""
     from foveal.store import Run
+    from foveal.store.statement import keep_statement
 
-    return _write_report(Run.open(folder), ("html", "json"), figures=True)
+    kept = Run.open(folder)
+    if statement is not None:
+        keep_statement(kept, statement)
+    return _write_report(kept, ("html", "json"), figures=True, pdf=pdf, key=key)
 
 
 def _run_file(path: Path, *, trusted: bool) -> int:
@@ -202,8 +213,18 @@ def _progress(job: "Job") -> Generator[Callable[[int, int], None]]:
         yield lambda done, _: bar.update(done - bar.pos)
 
 
-def _write_report(run: "Run", kinds: tuple[str, ...], *, figures: bool) -> int:
-    from foveal.report import write_audit, write_figures, write_page
+def _write_report(
+    run: "Run", kinds: tuple[str, ...], *, figures: bool, pdf: bool = False, key: Path | None = None
+) -> int:
+    """What is asked for, then the table of all numbers and, last, the manifest of all files."""
+    from foveal.report import (
+        write_audit,
+        write_figures,
+        write_manifest,
+        write_page,
+        write_pdf,
+        write_results,
+    )
 
     if figures:
         write_figures(run)
@@ -211,4 +232,8 @@ def _write_report(run: "Run", kinds: tuple[str, ...], *, figures: bool) -> int:
         click.echo(f"audit file: {write_audit(run)}")
     if "html" in kinds:
         click.echo(f"report: {write_page(run)}")
+    if pdf:
+        click.echo(f"PDF: {write_pdf(run)}")
+    write_results(run)
+    write_manifest(run.folder, key=key)
     return SOME_FAILED if run.failures() else 0

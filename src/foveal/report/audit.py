@@ -14,6 +14,9 @@ from foveal.report.concepts import ConceptScore, concept_scores
 from foveal.report.describe import description
 from foveal.report.history import History, history
 from foveal.report.limits import LIMITS
+from foveal.report.record import record_of
+from foveal.report.regulator import plain, regulator
+from foveal.report.traits import Traits
 from foveal.store import Case, Explained, Measured, Run, View
 
 SCHEMA = "foveal-report"
@@ -50,7 +53,7 @@ def schema() -> Mapping[str, object]:
 
 def _pieces(run: Run) -> Iterator[str]:
     """The file in pieces, so that no more than one case is in memory."""
-    cohort = Cohort()
+    cohort, traits = Cohort(), Traits()
     head = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -62,12 +65,14 @@ def _pieces(run: Run) -> Iterator[str]:
     for number in run.numbers():
         for case in run.cases_of(number):
             cohort.add(case)
+            traits.add(case)
             yield comma + _text(_case(case, number))
             comma = ",\n"
             del case  # the next one is read before this name is set again
     tail = {
         "cohort": _cohort(cohort),
         "concepts": [_concept(one) for one in concept_scores(run.header)],
+        "regulator": plain(regulator(record_of(run, cohort, traits))),
         "log": _log(history(run)),
     }
     yield "\n],\n" + _text(tail).removeprefix("{") + "\n"

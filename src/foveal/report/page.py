@@ -14,9 +14,12 @@ from foveal.report.cohort import Cohort
 from foveal.report.concepts import concept_scores, methods_of
 from foveal.report.history import history
 from foveal.report.limits import LIMITS
+from foveal.report.record import record_of
+from foveal.report.regulator import regulator
 from foveal.report.sheets import anchor, case_sheet
 from foveal.report.summary import Header, map_label, summary
 from foveal.report.templating import environment, inline
+from foveal.report.traits import Traits
 from foveal.store import Case, Run
 
 MAX_CASES = 60
@@ -43,9 +46,10 @@ def write_page(run: Run, *, max_cases: int = MAX_CASES) -> Path:
     try:
         # Beside the run, since the cases hold photographs of patients.
         with TemporaryFile(dir=run.folder) as spool:
-            cohort, sections = _read(run, _Sections(spool, max_cases))
+            traits = Traits()
+            cohort, sections = _read(run, _Sections(spool, max_cases), traits)
             with hidden.open("w", encoding="utf-8", newline="\n") as page:
-                page.writelines(_page(run, cohort, sections))
+                page.writelines(_page(run, cohort, traits, sections))
         hidden.replace(path)
     except OSError as problem:
         raise StoreError(f"cannot write the report: {problem.strerror or problem}") from problem
@@ -104,21 +108,23 @@ class _Sections:
             yield self._spool.read(place.length).decode()
 
 
-def _read(run: Run, sections: _Sections) -> tuple[Cohort, _Sections]:
+def _read(run: Run, sections: _Sections, traits: Traits) -> tuple[Cohort, _Sections]:
     """Read every case once: count it, and set its section where the page will show it."""
     cohort = Cohort()
     template = environment().get_template("case.html")
     for case in run.cases():
         cohort.add(case)
+        traits.add(case)
         if case.failure is None and sections.wants(case.id):
             sections.add(case.id, template.render(case=case_sheet(case)))
         del case  # the next one is read before this name is set again
     return cohort, sections
 
 
-def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
+def _page(run: Run, cohort: Cohort, traits: Traits, sections: _Sections) -> Iterator[str]:
     header = _header(run)
     told = history(run)
+    asked = regulator(record_of(run, cohort, traits))
     unfinished = header.get("shards", 0) - len(run.numbers())
     template = environment().get_template("report.html")
     return template.generate(
@@ -128,7 +134,8 @@ def _page(run: Run, cohort: Cohort, sections: _Sections) -> Iterator[str]:
         concepts=concept_scores(header),
         methods=methods_of(header),
         history=told,
-        limits=LIMITS,
+        limits=(*LIMITS, *asked.limits),
+        regulator=asked,
         label=partial(map_label, header),
         described=[measure["name"] for measure in header["measures"]],
         shown=sections.places,

@@ -59,7 +59,8 @@ def facts(
 
 def fingerprint(plan: Plan, entries: Sequence[Entry], models: Sequence[Model]) -> str:
     """SHA-256 of everything that the results depend on, apart from the software's versions."""
-    table = plan.model_dump(mode="json", exclude={"output": {"folder", "report", "figures", "key"}})
+    no_result = {"output": {"folder", "report", "figures", "key"}, "statement": True}
+    table = plan.model_dump(mode="json", exclude=no_result)
     marks = [model.fingerprint for model in models]
     calibrators = [facts for model in models if (facts := _calibrator_facts(model)) is not None]
     return mark([table, cohort_mark(entries), marks, *calibrators])

@@ -14,6 +14,7 @@ from foveal.models.toml import checked, read_toml
 from foveal.run.again import GRADIENTS, PERTURBATIONS, STABILITY
 from foveal.run.measuring import MEASURED
 from foveal.run.placing import PLACING
+from foveal.store.statement import checked_statement
 
 Level = Literal["quick", "standard", "full"]
 
@@ -164,7 +165,14 @@ class Plan(_Table):
     models: Annotated[tuple[ModelTable, ...], Field(min_length=1)]
     methods: Annotated[tuple[MethodTable, ...], Field(min_length=1)]
     measures: MeasuresTable = MeasuresTable()
+    statement: dict[str, str] = {}
+    """What the run cannot know of itself, by topic, for its report; no result depends on it."""
     output: OutputTable
+
+    @field_validator("statement")
+    @classmethod
+    def _known_topics(cls, statement: dict[str, str]) -> dict[str, str]:
+        return checked_statement(statement)
 
     @model_validator(mode="after")
     def _distinct(self) -> "Plan":

@@ -1,0 +1,213 @@
+"""What a reviewer asks has an answer from the run, a statement, or is plainly open."""
+
+import json
+import re
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from foveal.core import PlanError, StoreError
+from foveal.report import schema, write_audit, write_page, write_results
+from foveal.report.checklist import CHECKLISTS, REQUIREMENTS, Item, checklist, filled
+from foveal.report.cohort import Cohort
+from foveal.report.facts import FACTS
+from foveal.report.record import record_of
+from foveal.report.traits import Traits
+from foveal.store import Case, Run
+from foveal.store.statement import TOPICS, keep_statement, read_statement
+
+FORBIDDEN = re.compile(r"(FDA|CE([- ]mark)?)[- ](proposed )?(threshold|cut-?off)", re.IGNORECASE)
+
+
+def record(run: Run):
+    cohort, traits = Cohort(), Traits()
+    for case in run.cases():
+        cohort.add(case)
+        traits.add(case)
+    return record_of(run, cohort, traits)
+
+
+@pytest.fixture(scope="module")
+def told(make_run):
+    return record(make_run())
+
+
+@pytest.fixture(scope="module")
+def bare(make_run):
+    """A run that knows next to nothing of itself."""
+    run = make_run([Case(id="I-9", failure="dark")], measures=[], methods=[], models=[])
+    for name in ("plan", "command", "level", "seed", "threads"):
+        del run.header[name]
+    run.header["versions"] = {}
+    (run.folder / "log.jsonl").unlink()
+    return record(run)
+
+
+@pytest.mark.parametrize(
+    ("key", "items"),
+    [("claim-2024", 44), ("tripod-ai", 52), ("stard-ai", 48), ("clix-m", 14), (REQUIREMENTS, 13)],
+)
+def test_a_list_has_as_many_items_as_its_publication(key, items):
+    numbers = [item.number for item in checklist(key).items]
+    assert len(numbers) == len(set(numbers)) == items
+    assert "doi:" in checklist(key).citation or key == REQUIREMENTS
+
+
+@pytest.mark.parametrize("key", [*CHECKLISTS, REQUIREMENTS])
+def test_every_item_is_answered_or_says_what_to_supply(told, bare, key):
+    for one in (filled(key, told), filled(key, bare)):
+        for answer in one.answers:
+            assert answer.parts
+            for part in answer.parts:
+                opened = part.text.startswith("Not known to this run; supply it: ")
+                assert part.is_open == opened
+                assert not part.text.endswith((": .", ":.", " ."))
+
+
+def test_every_topic_and_every_fact_is_asked_for_by_some_list():
+    items = [item for key in (*CHECKLISTS, REQUIREMENTS) for item in checklist(key).items]
+    assert {topic for item in items for topic in item.statement} == set(TOPICS)
+    assert {fact for item in items for fact in item.facts} == set(FACTS)
+
+
+def test_what_a_run_does_not_know_says_how_it_could(bare):
+    unknown = [fact for fact in FACTS.values() if fact.tells(bare) is None]
+    assert len(unknown) > len(FACTS) / 2
+    assert all(fact.supply for fact in unknown)
+
+
+def test_an_item_that_nothing_could_answer_is_refused():
+    with pytest.raises(ValueError, match="names nothing that could answer it"):
+        Item(number="1", part="Data", asks="Where from")
+    with pytest.raises(ValueError, match="nothing is called magic, luck"):
+        Item(number="1", part="Data", asks="Where from", facts=("magic",), statement=("luck",))
+
+
+def test_requirements_are_traced_to_sections_and_files_that_are_there(make_run):
+    run = make_run()
+    write_audit(run)
+    write_results(run)
+    page = write_page(run).read_text(encoding="utf-8")
+    items = json.loads((run.folder / "report.json").read_text())["regulator"]["requirements"]
+    parts = [p for item in items["items"] for p in item["answers"] if not p["is_open"]]
+    assert {p["section"] for p in parts} <= set(re.findall(r' id="([a-z-]+)"', page))
+    written = {path.name for path in run.folder.iterdir()} | {"manifest.json"}
+    assert {file for p in parts for file in p["files"]} <= written
+
+
+def test_a_statement_answers_what_the_run_cannot_know(make_run, tmp_path):
+    run = make_run(plan={"statement": {"funding": "none", "ethics": "committee of the town"}})
+    path = tmp_path / "said.toml"
+    path.write_text('funding = "the <b>city</b>"\nintended_use = "second look"\n')
+    keep_statement(run, path)
+    audit = json.loads(write_audit(run).read_text())
+    Draft202012Validator(schema()).validate(audit)
+    (claim, *_) = audit["regulator"]["checklists"]
+    funding = next(item for item in claim["items"] if item["number"] == "44")
+    assert (funding["status"], funding["answers"][0]["text"]) == ("answered", "the <b>city</b>")
+    assert audit["regulator"]["statement"]["ethics"] == "committee of the town"
+    page = write_page(run).read_text(encoding="utf-8")
+    assert "second look" in page
+    assert "<b>city" not in page
+    assert 'id="statement"' in page
+
+
+WRONG = [
+    pytest.param('fundings = "x"', "did you mean 'funding'", id="misspelt"),
+    pytest.param('zzz = "x"', "there is no topic 'zzz' in a statement; use some of", id="unknown"),
+    pytest.param("funding = 3", "funding must be a text, but is 3", id="a number"),
+    pytest.param('funding = " "', "funding must be a text", id="empty"),
+    pytest.param("funding", "said.toml", id="no TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG)
+def test_a_statement_that_is_wrong_is_refused(tmp_path, text, words):
+    path = tmp_path / "said.toml"
+    path.write_text(text)
+    with pytest.raises(PlanError, match=words):
+        read_statement(path)
+
+
+def test_a_statement_that_cannot_be_read_or_kept_is_said(make_run, tmp_path):
+    with pytest.raises(PlanError, match="cannot be read"):
+        read_statement(tmp_path / "gone.toml")
+    run = make_run()
+    path = tmp_path / "said.toml"
+    path.write_text('funding = "none"')
+    (run.folder / "statement.toml").mkdir()
+    with pytest.raises(StoreError, match="cannot write the statement"):
+        keep_statement(run, path)
+
+
+def test_a_statement_beside_the_run_may_be_given_again(make_run):
+    run = make_run()
+    path = run.folder / "statement.toml"
+    path.write_text('funding = "none"')
+    keep_statement(run, path)
+    assert read_statement(path) == {"funding": "none"}
+
+
+def test_what_was_planned_stands_beside_what_was_done(make_run, make_case, make_view, make_map):
+    view = make_view(explained=(make_map(scores=(), notes=("stopped at 5 superpixels",)),))
+    empty = make_view(explained=(make_map([[0.0]], reason="zero_map", scores=()),))
+    cases = [make_case(views=(view,)), make_case("I-1", views=(empty,))]
+    run = make_run([*cases, Case(id="I-9", failure="dark")], images=5, shards=2)
+    run.log("started", machine={"cores": 2}, versions={"foveal": "0.1.0"}, images=5, done=3)
+    run.log("measured", measures=["iou", "gini"])
+    run.log("finished", images=5, failed=1)
+    found = record(run)
+    told = {(one.asked, one.done) for one in found.deviations}
+    assert told == {
+        ("5 images", "1 part of the run still to be done: 3 images so far"),
+        (
+            "5 images explained",
+            "1 image could not be explained; each is named with its reason under “What failed”",
+        ),
+        ("grader checked at loading", "not checked: its card holds no check"),
+        ("grader loaded as its card says", "2 keys were left out"),
+        ("2 maps", "1 with nothing to show: the map has no positive value inside the field"),
+        ("each method as its paper says", "stopped at 5 superpixels (1 map)"),
+        ("no warning", "the layer was chosen by rule (1 image)"),
+        ("Relevance mass", "never made; it needs nothing but the map"),
+        ("Deletion AUC", "never made; it needs nothing but the map"),
+        ("Excess drop", "never made; it needs nothing but the map"),
+    }
+    assert [change.what for change in found.changes] == [
+        "started",
+        "taken up again with 3 images done by foveal 0.1.0",
+        "measured again: IoU and Gini",
+        "finished with 5 images, 1 of them failed",
+    ]
+    assert found.sittings == 2
+
+
+def test_missing_numbers_are_deviations_with_their_reason(told):
+    assert (
+        "Relevance mass, 3 numbers", "1 missing: the mask has no pixel inside the field",
+    ) in {(one.asked, one.done) for one in told.deviations}  # fmt: skip
+
+
+def test_a_run_says_how_small_a_thing_its_maps_show(told, make_run, make_case):
+    limits = {limit.title: limit.text for limit in told.limits}
+    assert "Grad-CAM 1\u202f000 × 1\u202f000 µm" in limits["Resolution in micrometres"]
+    assert (
+        "at most 125 µm wide: Grad-CAM cannot point at a single one"
+        in (limits["Resolution in micrometres"])
+    )
+    assert "1 of 3 outlined areas vanish" in limits["Lesions too small for the model"]
+    assert "No DR" in limits["Classes without an example: grader"]
+    unknown = record(make_run([make_case(), make_case("I-1", spacing_mm=None)]))
+    texts = [limit.text for limit in unknown.limits]
+    assert any("The pixel spacing of 1 image of 2 is not known" in text for text in texts)
+
+
+def test_what_must_never_be_said_is_in_no_report(make_run):
+    run = make_run()
+    write_audit(run)
+    write_page(run)
+    write_results(run)
+    assert FORBIDDEN.search("the CE threshold and an FDA proposed threshold")
+    for path in run.folder.rglob("*"):
+        if path.suffix in (".html", ".json", ".csv", ".jsonl"):
+            assert not FORBIDDEN.search(path.read_text(encoding="utf-8")), path.name
