@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from nets import Convolutional, Segmenting, images
+from nets import Convolutional, Segmenting, Transformer, images
 from torch import Tensor, nn
 
 from foveal.core import FovealWarning, ModelError, Target
@@ -336,3 +336,13 @@ def test_scripted_and_traced_layers_refuse_cam_methods_and_allow_the_others(how)
     expected = attribute(model, images(1), ["saliency", "occlusion"], target=0)
     for key in maps:
         torch.testing.assert_close(maps[key], expected[key])
+
+
+def test_a_refusal_says_whose_it_is_and_comes_before_the_methods_that_send_many_probes():
+    alone, beside = Transformer(), Transformer()
+    with pytest.raises(ModelError) as why:
+        attribute(alone, images(1), "cam")
+    with pytest.raises(ModelError) as told:
+        attribute(beside, images(1), ["rise", "cam", "integratedgradients"])
+    assert str(told.value) == f"cam: {why.value}; without it the others can be had"
+    assert beside.count.forwards == alone.count.forwards

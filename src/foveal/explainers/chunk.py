@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.core import FovealWarning, ModelError, ScoreMode
-from foveal.explainers.base import Cover, Draw, Probes, Seen, Wants, Watched
+from foveal.explainers.base import Cover, Draw, Frame, Probes, Seen, Wants, Watched
 from foveal.explainers.covering import partial_scores, split_for, worth_splitting
 from foveal.explainers.passes import Passes, Sight
 from foveal.explainers.rehearsal import Rehearsal
@@ -77,8 +77,11 @@ class Chunk:
             "shared_backward": self.passes.backwards - backwards,
         }
         self._warn_of_reuse(sight)
-        tasks = self.tasks.items()
-        return {key: self._explain_task(key, task, sight, shared) for key, task in tasks}
+        plans = {key: self._planned(key, task, sight) for key, task in self.tasks.items()}
+        # The dear ones last: a method that the model cannot serve is to say so before them.
+        order = sorted(plans, key=lambda key: plans[key].count)
+        found = {key: self._done(key, plans[key], sight, shared) for key in order}
+        return {key: found[key] for key in self.tasks}
 
     def _clean_pass(self) -> Sight:
         """The pass over the images themselves, for the union of all wants."""
@@ -105,24 +108,40 @@ class Chunk:
             beside=self.frame.beside,
         )
 
-    def _explain_task(
-        self, key: str, task: Task, sight: Sight, shared: Mapping[str, float]
-    ) -> Outcome:
-        started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
+    def _done(self, key: str, plan: "_Plan", sight: Sight, shared: Mapping[str, float]) -> Outcome:
+        """What one method makes of the images; among several, a refusal says whose it is."""
+        try:
+            return self._explain_task(key, plan, sight, shared)
+        except ModelError as refusal:
+            if len(self.tasks) == 1:
+                raise
+            raise ModelError(f"{key}: {refusal}; without it the others can be had") from refusal
+
+    def _planned(self, key: str, task: Task, sight: Sight) -> "_Plan":
+        """What one method saw of the images, and the probes that it sends because of it."""
+        started = perf_counter()
         fixed, scores = self._asked(task)
         scorer = partial(Scorer, self.passes, fixed, beside=self.frame.beside)
         frame = replace(self.frame, examples=self.examples[key], scorer=scorer)
         everything = slice(0, len(self.images))
         clean = self._seen(self.images, sight, task, task.explainer.wants, everything)
         clean = replace(clean, scores=scores)
-        plan = task.explainer.probes(clean, frame)
-        planned = sum(probes.count for probes in plan)
-        sending = _Sending(_Counter(self.request.progress, planned))
-        with self._lightened(task, plan) as light:
-            if light and task.explainer.compares:  # equal images have equal scores
+        probes = task.explainer.probes(clean, frame)
+        seconds = perf_counter() - started
+        return _Plan(clean=clean, frame=frame, probes=probes, seconds=seconds)
+
+    def _explain_task(
+        self, key: str, plan: "_Plan", sight: Sight, shared: Mapping[str, float]
+    ) -> Outcome:
+        started, forwards, backwards = perf_counter(), self.passes.forwards, self.passes.backwards
+        task, clean = self.tasks[key], plan.clean
+        fixed, scores = self._asked(task)
+        sending = _Sending(_Counter(self.request.progress, plan.count))
+        with self._lightened(task, plan.probes) as light:
+            if light:  # rounded as the answers will be, so that equal images have equal scores
                 clean = replace(clean, scores=self._scores_again(fixed))
-            answers = [self._answers(task, probes, sending) for probes in plan]
-            fold = task.explainer.fold(clean, answers, frame)
+            answers = [self._answers(task, probes, sending) for probes in plan.probes]
+            fold = task.explainer.fold(clean, answers, plan.frame)
         maps, reasons = None, fixed.reasons
         if fold.map is not None:
             maps, reasons = checked(fold.map.detach().float(), fixed.reasons)
@@ -136,7 +155,7 @@ class Chunk:
             parts={**fold.parts, **_where_watched(task, sight), **sending.found()},
             notes=fold.notes,
             cost={
-                "seconds": perf_counter() - started,
+                "seconds": plan.seconds + perf_counter() - started,
                 "forward": self.passes.forwards - forwards,
                 "backward": self.passes.backwards - backwards,
                 **shared,
@@ -292,6 +311,22 @@ def grid_layout(layer: str, part: nn.Module, output: Tensor, images: Tensor) -> 
             "flattening, with a grid or a row of tokens"
         )
     return layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What one method is about to do with the images of a chunk."""
+
+    clean: Seen
+    frame: Frame
+    probes: Sequence[Probes]
+    seconds: float
+    """What planning took."""
+
+    @property
+    def count(self) -> int:
+        """How many probes it sends."""
+        return sum(probes.count for probes in self.probes)
 
 
 class _Counter:
