@@ -8,9 +8,9 @@ from jsonschema import Draft202012Validator
 
 from foveal.core import PlanError, StoreError
 from foveal.report import schema, write_audit, write_page, write_results
-from foveal.report.checklist import CHECKLISTS, REQUIREMENTS, Item, checklist, filled
+from foveal.report.checklist import CHECKLISTS, REQUIREMENTS, STATED, Item, checklist, filled
 from foveal.report.cohort import Cohort
-from foveal.report.facts import FACTS
+from foveal.report.facts import FACTS, SECTIONS
 from foveal.report.record import record_of
 from foveal.report.traits import Traits
 from foveal.store import Case, Run
@@ -68,6 +68,7 @@ def test_every_topic_and_every_fact_is_asked_for_by_some_list():
     items = [item for key in (*CHECKLISTS, REQUIREMENTS) for item in checklist(key).items]
     assert {topic for item in items for topic in item.statement} == set(TOPICS)
     assert {fact for item in items for fact in item.facts} == set(FACTS)
+    assert {fact.section for fact in FACTS.values()} | {STATED} == set(SECTIONS)
 
 
 def test_what_a_run_does_not_know_says_how_it_could(bare):
@@ -91,6 +92,9 @@ def test_requirements_are_traced_to_sections_and_files_that_are_there(make_run):
     items = json.loads((run.folder / "report.json").read_text())["regulator"]["requirements"]
     parts = [p for item in items["items"] for p in item["answers"] if not p["is_open"]]
     assert {p["section"] for p in parts} <= set(re.findall(r' id="([a-z-]+)"', page))
+    titles = dict(re.findall(r'<h2 id="([a-z]+)-title">(.+?)</h2>', page))
+    there = SECTIONS.keys() & titles.keys() - {"models"}
+    assert {name: titles[name] for name in there} == {name: SECTIONS[name] for name in there}
     written = {path.name for path in run.folder.iterdir()} | {"manifest.json"}
     assert {file for p in parts for file in p["files"]} <= written
 
@@ -104,7 +108,10 @@ def test_a_statement_answers_what_the_run_cannot_know(make_run, tmp_path):
     Draft202012Validator(schema()).validate(audit)
     (claim, *_) = audit["regulator"]["checklists"]
     funding = next(item for item in claim["items"] if item["number"] == "44")
-    assert (funding["status"], funding["answers"][0]["text"]) == ("answered", "the <b>city</b>")
+    assert (funding["status"], funding["answers"][0]["text"]) == (
+        "answered",
+        "Funding: the <b>city</b>",
+    )
     assert audit["regulator"]["statement"]["ethics"] == "committee of the town"
     page = write_page(run).read_text(encoding="utf-8")
     assert "second look" in page

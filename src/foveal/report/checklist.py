@@ -87,7 +87,7 @@ class Answer:
 
     @property
     def proof(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Sections of the page that say more, and the files with the proof, each once."""
+        """Anchors of the sections that say more, and the files with the proof, each once."""
         found: dict[str, dict[str, None]] = {}
         for part in self.parts:
             if part.section is not None:
@@ -143,10 +143,11 @@ def _parts(item: Item, record: Record) -> Iterator[Part]:
     for topic in item.statement:
         text = record.statement.get(topic)
         if text is None:
-            asked = f"{TOPICS[topic]} (`{topic}` in the statement)"
+            asked = f"{TOPICS[topic]} (“{topic}” in the statement)"
             yield Part(text=f"Not known to this run; supply it: {asked}.", is_open=True)
         else:
-            yield Part(text=text, is_open=False, section=STATED, files=_STATED_IN)
+            said = f"{topic.replace('_', ' ').capitalize()}: {text}"
+            yield Part(text=said, is_open=False, section=STATED, files=_STATED_IN)
     if item.elsewhere is not None:
         yield Part(text=f"Not known to this run; supply it: {item.elsewhere}.", is_open=True)
 

@@ -7,21 +7,30 @@ answer, so what no fact tells stays open.
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 
-from foveal.report.cohort import missing_in_words
-from foveal.report.families import FAMILIES, PLACE
-from foveal.report.limits import LIMITS
+from foveal.report import answers
+from foveal.report.answers import MATTERS, RUINED, STABLE
+from foveal.report.families import PLACE
 from foveal.report.record import Record
-from foveal.report.words import (
-    counted,
-    listed,
-    measure_name,
-    method_name,
-    region_in_words,
-    settings_in_words,
-    target_in_words,
-)
 
-MATTERS, STABLE, RUINED = tuple(FAMILIES)[1:4]
+SECTIONS: Mapping[str, str] = {
+    "summary": "In one minute",
+    "limits": "Limits",
+    "together": "All images together",
+    "compared": "Methods compared",
+    "performance": "How good the model is",
+    "groups": "Is anything worse for some eyes?",
+    "gallery": "Failure gallery",
+    "diagnosis": "What is wrong with the maps",
+    "cases": "Image by image",
+    "failures": "What failed",
+    "methods": "Methods",
+    "models": "Models",
+    "provenance": "Provenance",
+    "requirements": "What an audit asks",
+    "statement": "Stated by people",
+    "deviations": "Planned and done",
+}
+"""What the page calls the sections that hold proof, by their anchors."""
 
 
 @dataclass(frozen=True)
@@ -39,342 +48,100 @@ class Fact:
     """What is to be given where the run does not know; empty for what every run knows."""
 
 
-def _models(record: Record) -> str | None:
-    named = [f"{m['name']} ({m['fingerprint'][:16]}…)" for m in record.header["models"]]
-    return f"Card and weights by SHA-256: {listed(named)}." if named else None
-
-
-def _data(record: Record) -> str:
-    plan = f"Plan, images and models by one fingerprint: {record.header['fingerprint'][:16]}…"
-    return f"{plan}; each image file by its own SHA-256."
-
-
-def _software(record: Record) -> str | None:
-    found = record.header["versions"]
-    return ", ".join(f"{name} {text}" for name, text in found.items()) + "." if found else None
-
-
-def _explainers(record: Record) -> str | None:
-    told = [
-        f"{method_name(m['name'])} ({settings_in_words(m['settings'])})"
-        for m in record.header["methods"]
-    ]
-    return "; ".join(told) + "." if told else None
-
-
-def _layers(record: Record) -> str:
-    told = [f"{key}: {listed(list(layers))}" for key, layers in record.traits.layers.items()]
-    return f"Layers that were watched: {'; '.join(told)}." if told else "No layer was watched."
-
-
-def _targets(record: Record) -> str | None:
-    if not record.traits.targets:
-        return None
-    targets = listed([target_in_words(target) for target in record.traits.targets])
-    modes = listed(list(record.traits.modes)) or "not stated"
-    return f"Explained: {targets}; the number explained is the {modes}."
-
-
-def _baselines(record: Record) -> str | None:
-    measures = record.header.get("plan", {}).get("measures", {})
-    told = [
-        f"{name.replace('_', ' ')}: {_joined(measures[name])}"
-        for name in ("baseline", "baselines", "random_orders", "random_regions", "perturbations")
-        if name in measures
-    ]
-    return f"{'; '.join(told)}." if told else None
-
-
-def _joined(value: object) -> str:
-    return listed([str(part) for part in value]) if isinstance(value, list) else str(value)
-
-
-def _seeds(record: Record) -> str | None:
-    seed, threads = record.header.get("seed"), record.header.get("threads")
-    if seed is None:
-        return None
-    return f"Seed {seed}" + (f", {counted(threads, 'thread')}." if threads else ".")
-
-
-def _dates(record: Record) -> str | None:
-    if not record.changes:
-        return None
-    first, last = record.changes[0].time, record.changes[-1].time
-    return f"{first} UTC." if first == last else f"{first} to {last} UTC."
-
-
-def _command(record: Record) -> str | None:
-    command = record.header.get("command")
-    return f"To make it again: {command}." if command else None
-
-
-def _counts(record: Record) -> str:
-    cohort = record.cohort
-    images = f"{cohort.explained} of {counted(cohort.images, 'image')} explained"
-    eyes = counted(len(cohort.eyes), "eye") if cohort.eyes else "eyes not stated"
-    patients = (
-        counted(len(cohort.patients), "patient") if cohort.patients else "patients not stated"
-    )
-    return f"{images}; {eyes}, {patients}."
-
-
-def _failures(record: Record) -> str:
-    failed = len(record.cohort.failures)
-    if not failed:
-        return "No image failed."
-    return f"{counted(failed, 'image')} could not be explained, each named with its reason."
-
-
-def _groups(record: Record) -> str | None:
-    """How the images part by what is known of them; no test of any difference."""
-    named = {"modality": record.traits.modalities, "side": record.traits.sides}
-    groups = {**named, **record.traits.labels}
-    told = [
-        f"{name.replace('_', ' ')}: "
-        + ", ".join(f"{value} {times}" for value, times in own.items())
-        for name, own in groups.items()
-        if own
-    ]
-    return f"Images by {'; '.join(told)}." if told else None
-
-
-def _outlines(record: Record) -> str | None:
-    if not record.traits.regions:
-        return None
-    told = [f"{region} on {times}" for region, times in record.traits.regions.most_common()]
-    return f"Outlined: {', '.join(told)} of {counted(record.cohort.explained, 'image')}."
-
-
-def _preparation(record: Record) -> str | None:
-    told = []
-    for model in record.header["models"]:
-        steps = [str(step["step"]) for step in model["input"].get("prepare", ())]
-        size = " × ".join(map(str, model["input"]["size"]))
-        told.append(f"{model['name']}: {listed(steps) or 'resize'} to {size} pixels")
-    return f"{'; '.join(told)}; each step is kept for each image." if told else None
-
-
-def _files(record: Record) -> str | None:
-    made = [f"{what} {times}" for what, times in record.traits.made.most_common()]
-    scale = f"pixel spacing known of {record.traits.spaced} of {record.cohort.explained}"
-    return f"Files: {', '.join([*made, scale])}." if made else None
-
-
-def _identity(record: Record) -> str:
-    if record.header.get("identity") == "keep":
-        return "Names of files and patients are kept as they are, as the plan asked."
-    return (
-        "Names of files, patients, eyes and visits are replaced by keyed pseudonyms; the key is "
-        "kept outside the run."
-    )
-
-
-def _answers(record: Record) -> str | None:
-    told = []
-    for model in record.header["models"]:
-        what = f", in {model['unit']}" if model["unit"] else ""
-        classes = f": {listed(list(model['classes']))}" if model["classes"] else ""
-        told.append(f"{model['name']} gives {model['task']}{what} by {model['head']}{classes}")
-    return "; ".join(told) + "." if told else None
-
-
-def _network(record: Record) -> str | None:
-    told = [
-        f"{model['name']}, {counted(model['parameters'], 'parameter')}"
-        for model in record.header["models"]
-    ]
-    return "; ".join(told) + "." if told else None
-
-
-def _calibration(record: Record) -> str | None:
-    told = []
-    for model in record.header["models"]:
-        facts = model.get("calibrator")
-        if facts:
-            units = counted(facts["units"], facts["unit"])
-            told.append(f"{model['name']}: {facts['method']}, fitted on {units} ({facts['split']})")
-    return f"Calibrated by {'; '.join(told)}." if told else None
-
-
-def _deferral(record: Record) -> str | None:
-    rules = [
-        m["name"] for m in record.header["models"] if (m.get("calibrator") or {}).get("deferral")
-    ]
-    return f"A rule of deferral is fitted for {listed(rules)}." if rules else None
-
-
-def _family(*titles: str) -> Callable[[Record], str | None]:
-    """The measures of some questions: how many numbers there are, and how many are missing."""
-
-    def tells(record: Record) -> str | None:
-        names = [name for title in titles for name in record.measured.get(title, ())]
-        if not names:
-            return None
-        own = [pool for pool in record.pools if pool.place.measure in names]
-        valid = sum(pool.valid for pool in own)
-        missing = sum(sum(pool.missing.values()) for pool in own)
-        measures = listed([measure_name(name) for name in names])
-        return f"{measures}: {counted(valid, 'number')}, {missing} missing with their reason."
-
-    return tells
-
-
-def _chances(record: Record) -> str | None:
-    compared = [pool for pool in record.pools if pool.compared]
-    if not compared:
-        return None
-    better, all_ = sum(p.better for p in compared), sum(p.compared for p in compared)
-    return f"Of {counted(all_, 'number')} with a chance level, {better} are better than it."
-
-
-def _missing(record: Record) -> str | None:
-    if not record.pools:
-        return None
-    total: dict[str, int] = {}
-    for pool in record.pools:
-        for reason, times in pool.missing.items():
-            total[reason] = total.get(reason, 0) + times
-    valid = sum(pool.valid for pool in record.pools)
-    rule = "A missing number is never a zero: it has its reason, and means leave it out."
-    lost = missing_in_words(dict(sorted(total.items()))) or "none missing"
-    return f"{rule} {counted(valid, 'number')} there; {lost}."
-
-
-def _limits(record: Record) -> str:
-    general = f"{counted(len(LIMITS), 'general limit')}"
-    return (
-        f"{general}, and of this run: {listed([limit.title.lower() for limit in record.limits])}."
-    )
-
-
-def _not_causal(_: Record) -> str:
-    limit = next(limit for limit in LIMITS if limit.title == "A map is not a cause")
-    return limit.text
-
-
-def _not_a_device(_: Record) -> str:
-    return next(limit for limit in LIMITS if limit.title == "Not a medical device").text
-
-
-def _deviations(record: Record) -> str:
-    found = len(record.deviations)
-    return f"{counted(found, 'deviation')} from the plan." if found else "No deviation was found."
-
-
-def _changes(record: Record) -> str | None:
-    if not record.changes:
-        return None
-    times = f"; work was taken up {record.sittings} times" if record.sittings > 1 else ""
-    return f"{counted(len(record.changes), 'entry', 'entries')} in the run's own log{times}."
-
-
-def _results(record: Record) -> str:
-    return f"All numbers of {counted(record.cohort.images, 'image')}, one a row, with a dictionary."
-
-
-def _seal(_: Record) -> str:
-    return "SHA-256 of every file; `foveal verify` names what was changed, taken away or added."
-
-
-def _matrix(_: Record) -> str:
-    return "This table."
-
-
-def _interpretation(record: Record) -> str | None:
-    """The measures that stand for how the methods of explanation were themselves validated."""
-    asked = {PLACE: "place", MATTERS: "faithfulness", STABLE: "stability", RUINED: "sanity"}
-    there = [word for title, word in asked.items() if record.measured.get(title)]
-    if not there:
-        return None
-    absent = [word for word in asked.values() if word not in there]
-    more = f"; not validated by {listed(absent)}" if absent else ""
-    return f"Validated by measures of {listed(there)}{more}."
-
-
-def _regions(record: Record) -> str | None:
-    names = {pool.place.region for pool in record.pools if pool.valid and pool.place.region}
-    return f"Measured on {listed(sorted(map(region_in_words, names)))}." if names else None
-
-
-def _concluded(name: str) -> Callable[[Record], str | None]:
-    """What only the statistics over all images know."""
-    return lambda record: record.concluded.get(name)
-
-
 _PLAN = "a run made from a plan"
-_MASKS = "masks, by `regions` in the plan or by `foveal measure RUN --regions PATTERN`"
-_STANDARD = 'these measures, by `level = "standard"` in the plan'
+_MASKS = "masks: “regions” in the plan, or foveal measure RUN --regions PATTERN"
+_PROOF = "measures of place, faithfulness, stability or sanity: level “standard” or “full”"
+_FINDINGS = "a diagnosis of the maps: level “standard”, and masks"
 _TABLES, _RUN = ("results.parquet",), ("run.json",)
 
 FACTS: Mapping[str, Fact] = {
-    "models": Fact(_models, section="models", files=_RUN, supply=_PLAN),
-    "data": Fact(_data, section="provenance", files=("run.json", "results.parquet")),
-    "software": Fact(_software, section="provenance", files=_RUN, supply=_PLAN),
-    "explainers": Fact(_explainers, section="methods", files=_RUN, supply=_PLAN),
-    "layers": Fact(_layers, section="methods"),
-    "targets": Fact(_targets, section="methods", supply="an image that can be explained"),
-    "baselines": Fact(_baselines, section="provenance", files=_RUN, supply=_PLAN),
-    "seeds": Fact(_seeds, section="provenance", files=_RUN, supply=_PLAN),
-    "dates": Fact(_dates, section="deviations", files=("log.jsonl",), supply="the run's log"),
-    "command": Fact(_command, section="provenance", files=_RUN, supply=_PLAN),
-    "counts": Fact(_counts, section="summary"),
-    "failures": Fact(_failures, section="failures"),
-    "groups": Fact(_groups, section="cases", files=_TABLES, supply="an explained image"),
-    "outlines": Fact(_outlines, section="cases", supply=_MASKS),
-    "preparation": Fact(_preparation, section="models", files=_RUN, supply=_PLAN),
-    "files": Fact(_files, section="cases", supply="images read from files"),
-    "identity": Fact(_identity, section="provenance", files=_RUN),
-    "answers": Fact(_answers, section="models", files=_RUN, supply=_PLAN),
-    "network": Fact(_network, section="models", files=_RUN, supply=_PLAN),
+    "models": Fact(answers.models, section="models", files=_RUN, supply=_PLAN),
+    "data": Fact(answers.data, section="provenance", files=("run.json", "results.parquet")),
+    "software": Fact(answers.software, section="provenance", files=_RUN, supply=_PLAN),
+    "explainers": Fact(answers.explainers, section="methods", files=_RUN, supply=_PLAN),
+    "layers": Fact(answers.layers, section="methods"),
+    "targets": Fact(answers.targets, section="methods", supply="an image that can be explained"),
+    "baselines": Fact(answers.baselines, section="provenance", files=_RUN, supply=_PLAN),
+    "seeds": Fact(answers.seeds, section="provenance", files=_RUN, supply=_PLAN),
+    "dates": Fact(
+        answers.dates, section="deviations", files=("log.jsonl",), supply="the run's log"
+    ),
+    "command": Fact(answers.command, section="provenance", files=_RUN, supply=_PLAN),
+    "counts": Fact(answers.counts, section="summary"),
+    "failures": Fact(answers.failures, section="failures"),
+    "groups": Fact(answers.groups, section="cases", files=_TABLES, supply="an explained image"),
+    "outlines": Fact(answers.outlines, section="cases", supply=_MASKS),
+    "preparation": Fact(answers.preparation, section="models", files=_RUN, supply=_PLAN),
+    "files": Fact(answers.files, section="cases", supply="images read from files"),
+    "identity": Fact(answers.identity, section="provenance", files=_RUN),
+    "answers": Fact(answers.answers, section="models", files=_RUN, supply=_PLAN),
+    "network": Fact(answers.network, section="models", files=_RUN, supply=_PLAN),
     "calibration": Fact(
-        _calibration, section="summary", files=_RUN, supply="a `calibrator` on the model card"
+        answers.calibration,
+        section="summary",
+        files=_RUN,
+        supply="a “calibrator” on the model card",
     ),
     "deferral": Fact(
-        _deferral,
+        answers.deferral,
         section="summary",
         files=_RUN,
         supply="a calibrator with a rule of deferral on the model card",
     ),
-    "place": Fact(_family(PLACE), section="together", files=_TABLES, supply=_MASKS),
-    "faithfulness": Fact(_family(MATTERS), section="together", files=_TABLES, supply=_STANDARD),
-    "stability": Fact(_family(STABLE), section="together", files=_TABLES, supply=_STANDARD),
-    "sanity": Fact(
-        _family(RUINED),
+    "place": Fact(answers.family(PLACE), section="together", files=_TABLES, supply=_MASKS),
+    "faithfulness": Fact(
+        answers.family(MATTERS),
         section="together",
         files=_TABLES,
-        supply='these measures, by `level = "full"` in the plan',
+        supply="measures of faithfulness: level “standard” in the plan",
     ),
-    "chances": Fact(_chances, section="together", files=_TABLES, supply=_STANDARD),
-    "missing": Fact(_missing, section="together", files=_TABLES, supply=_STANDARD),
-    "regions": Fact(_regions, section="together", files=_TABLES, supply=_MASKS),
-    "interpretation": Fact(_interpretation, section="together", files=_TABLES, supply=_STANDARD),
+    "stability": Fact(
+        answers.family(STABLE),
+        section="together",
+        files=_TABLES,
+        supply="measures of stability: level “standard” in the plan",
+    ),
+    "sanity": Fact(
+        answers.family(RUINED),
+        section="together",
+        files=_TABLES,
+        supply="measures with random weights and of another class: level “full” in the plan",
+    ),
+    "chances": Fact(answers.chances, section="together", files=_TABLES, supply=_PROOF),
+    "missing": Fact(answers.missing, section="together", files=_TABLES, supply=_PROOF),
+    "regions": Fact(answers.regions, section="together", files=_TABLES, supply=_MASKS),
+    "interpretation": Fact(
+        answers.interpretation, section="together", files=_TABLES, supply=_PROOF
+    ),
     "performance": Fact(
-        _concluded("performance"),
+        answers.concluded("performance"),
         section="performance",
-        supply="the truth of each image, by a column of the manifest such as `grade`",
+        supply="the truth of each image, by a column of the manifest such as “grade”",
     ),
     "comparisons": Fact(
-        _concluded("comparisons"), section="compared", supply="two methods and a measure"
+        answers.concluded("comparisons"), section="compared", supply="two methods and a measure"
     ),
     "subgroups": Fact(
-        _concluded("subgroups"),
+        answers.concluded("subgroups"),
         section="groups",
-        supply="columns of the manifest that make groups (`labels` in the plan): camera, sex, age",
+        supply="columns of the manifest that make groups (“labels” in the plan): camera, sex, age",
     ),
     "gallery": Fact(
-        _concluded("gallery"), section="gallery", supply="an image that can be explained"
+        answers.concluded("gallery"), section="gallery", supply="an image that can be explained"
     ),
-    "findings": Fact(_concluded("findings"), section="diagnosis", supply=_STANDARD),
-    "shortcuts": Fact(_concluded("shortcuts"), section="diagnosis", supply=_STANDARD),
-    "limits": Fact(_limits, section="limits"),
-    "not_causal": Fact(_not_causal, section="limits"),
-    "not_a_device": Fact(_not_a_device, section="limits"),
-    "deviations": Fact(_deviations, section="deviations"),
-    "changes": Fact(_changes, section="deviations", files=("log.jsonl",), supply="the run's log"),
+    "findings": Fact(answers.concluded("findings"), section="diagnosis", supply=_FINDINGS),
+    "shortcuts": Fact(answers.concluded("shortcuts"), section="diagnosis", supply=_FINDINGS),
+    "limits": Fact(answers.limits, section="limits"),
+    "not_causal": Fact(answers.not_causal, section="limits"),
+    "not_a_device": Fact(answers.not_a_device, section="limits"),
+    "deviations": Fact(answers.deviations, section="deviations"),
+    "changes": Fact(
+        answers.changes, section="deviations", files=("log.jsonl",), supply="the run's log"
+    ),
     "results": Fact(
-        _results, section="provenance", files=("results.parquet", "results-dictionary.csv")
+        answers.results, section="provenance", files=("results.parquet", "results-dictionary.csv")
     ),
-    "seal": Fact(_seal, section="provenance", files=("manifest.json",)),
-    "matrix": Fact(_matrix, section="requirements"),
+    "seal": Fact(answers.seal, section="provenance", files=("manifest.json",)),
+    "matrix": Fact(answers.matrix, section="requirements"),
 }
 """Everything that a list of requirements can ask of a run, by name."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from foveal.report.checklist import CHECKLISTS, REQUIREMENTS, Answer, Filled, filled
 from foveal.report.course import Change, Deviation
+from foveal.report.facts import SECTIONS
 from foveal.report.limits import Limit
 from foveal.report.record import Record
 from foveal.store.statement import TOPICS
@@ -23,6 +24,11 @@ class Regulator:
     """Found in the run's own numbers."""
     statement: Mapping[str, str]
     """What people stated, by topic."""
+
+    @property
+    def sections(self) -> Mapping[str, str]:
+        """What the page calls the sections that answers point to."""
+        return SECTIONS
 
 
 def regulator(record: Record) -> Regulator:
