@@ -103,11 +103,13 @@ def resampled(statistic: AbstractStatistic, units: Units, how: Bootstrap) -> Res
     codes = np.zeros(len(valid), np.int64)
     codes[valid] = used.codes
 
-    def of_units(weights: Float[np.ndarray, "replicate unit"]) -> Float[np.ndarray, "replicate 1"]:
-        return statistic(weights[:, codes] * valid)[:, None]
-
     if not used.count:
         return _NONE
+    by_unit = statistic.by_unit(codes, valid)
+
+    def of_units(weights: Float[np.ndarray, "replicate unit"]) -> Float[np.ndarray, "replicate 1"]:
+        return by_unit(weights)[:, None]
+
     (made,) = _resampled(of_units, used.count, len(valid), how)
     return made
 

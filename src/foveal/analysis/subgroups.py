@@ -1,11 +1,11 @@
 """Is anything worse for some eyes? By device, side, sex, age, quality, grade."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Num
+from jaxtyping import Bool, Float, Int, Num
 from scipy.special import ndtr
 
 from foveal.analysis.estimate import Comparison, Estimate
@@ -111,6 +111,12 @@ class Within(AbstractStatistic):
     def __call__(self, weights: Weights) -> Values:
         return self._statistic(weights * self.valid)
 
+    def by_unit(
+        self, codes: Int[np.ndarray, " row"], counted: Bool[np.ndarray, " row"]
+    ) -> Callable[[Float[np.ndarray, "replicate unit"]], Values]:
+        """The whole statistic's, of these rows."""
+        return self._statistic.by_unit(codes, counted & self.valid)
+
 
 class Gap(AbstractStatistic):
     """A statistic of some rows less that of others."""
@@ -128,6 +134,13 @@ class Gap(AbstractStatistic):
     def __call__(self, weights: Weights) -> Values:
         group, rest = self._sides
         return group(weights) - rest(weights)
+
+    def by_unit(
+        self, codes: Int[np.ndarray, " row"], counted: Bool[np.ndarray, " row"]
+    ) -> Callable[[Float[np.ndarray, "replicate unit"]], Values]:
+        """The difference of both sides'."""
+        group, rest = (side.by_unit(codes, counted) for side in self._sides)
+        return lambda weights: group(weights) - rest(weights)
 
 
 def _row(name: str, within: Within, units: Units, how: Bootstrap, least: int) -> Subgroup:

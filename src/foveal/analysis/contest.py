@@ -1,0 +1,152 @@
+"""Several methods on the same images, measure by measure: how good is each, and which differ?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy
+from jaxtyping import Float
+
+from foveal.analysis.comparisons import Family, compare_many, compare_two
+from foveal.analysis.estimate import Comparison, Estimate
+from foveal.analysis.multiplicity import holm
+from foveal.analysis.resampling import Bootstrap, mean_intervals
+from foveal.analysis.units import Units, unit_means
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """One method under one measure."""
+
+    method: str
+    mean: Estimate
+    """With its interval by patient; every image counts alike."""
+    median: float | None
+    valid: int
+    """Images that have a number."""
+    rank: float | None
+    """Mean over the patients of the method's rank among all methods, 1 the best; `None` where
+    neither way is better, or no patient has a number of every method."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """All methods under one measure."""
+
+    standings: tuple[Standing, ...]
+    pairs: tuple[Comparison, ...]
+    """Second less first; p-values adjusted after Holm over the pairs of this measure."""
+    p: float | None
+    """Do any of the methods differ? Friedman's test of three or more, Wilcoxon's of two."""
+    p_adjusted: float | None
+    """After Holm over all measures that were compared together."""
+    test: str
+    n_units: int
+    """Patients with a number of every method."""
+    notes: tuple[str, ...] = ()
+    reason: str | None = None
+    """Why there is no test."""
+
+
+def compare_measures(
+    tables: Mapping[str, Float[np.ndarray, "row method"]],
+    units: Units,
+    *,
+    names: Sequence[str],
+    higher: Mapping[str, bool] | None = None,
+    how: Bootstrap | None = None,
+) -> dict[str, Contest]:
+    """Compare methods under several measures at once.
+
+    All means share their resamples. Two families are declared: the overall tests of all measures
+    together, and within each measure the pairs of methods.
+
+    Args:
+        tables: By measure, a row an image and a column a method; NaN where there is no number.
+        units: Whose rows they are.
+        names: Of the methods.
+        higher: Whether more is better, for measures where one way is.
+        how: Of the intervals of the means.
+
+    Raises:
+        ValueError: Names that do not fit the columns, or rows that lack a unit.
+    """
+    how = how or Bootstrap()
+    if not tables:
+        return {}
+    if any(table.shape[1] != len(names) for table in tables.values()):
+        raise ValueError(f"every table needs a column for each of the methods {list(names)}")
+    means = mean_intervals(np.concatenate(list(tables.values()), axis=1), units, how)
+    found = {}
+    for number, (measure, table) in enumerate(tables.items()):
+        own = means[number * len(names) : (number + 1) * len(names)]
+        ranks = _ranks(table, units, (higher or {}).get(measure))
+        standings = [
+            Standing(
+                method=name,
+                mean=mean,
+                median=_median(column),
+                valid=int(np.isfinite(column).sum()),
+                rank=rank,
+            )
+            for name, mean, column, rank in zip(names, own, table.T, ranks, strict=True)
+        ]
+        found[measure] = _tested(table, units, names, how.level, tuple(standings))
+    adjusted = holm([contest.p for contest in found.values()])
+    return {
+        measure: replace(contest, p_adjusted=p)
+        for (measure, contest), p in zip(found.items(), adjusted, strict=True)
+    }
+
+
+def _tested(
+    table: Float[np.ndarray, "row method"],
+    units: Units,
+    names: Sequence[str],
+    level: float,
+    standings: tuple[Standing, ...],
+) -> Contest:
+    if len(names) == 1:
+        return Contest(
+            standings=standings, pairs=(), p=None, p_adjusted=None, test="none",
+            n_units=standings[0].mean.n_units, reason="one method only: nothing to compare",
+        )  # fmt: skip
+    if len(names) == 2:
+        first, second = table.T
+        pair = compare_two(first, second, units, names=(names[0], names[1]), level=level)
+        return Contest(
+            standings=standings,
+            pairs=(replace(pair, p_adjusted=pair.p),),
+            p=pair.p,
+            p_adjusted=None,
+            test=pair.test,
+            n_units=pair.difference.n_units,
+            notes=pair.difference.notes,
+            reason=None if pair.p is not None else pair.difference.reason,
+        )
+    family: Family = compare_many(table, units, names=names, level=level)
+    return Contest(
+        standings=standings,
+        pairs=family.pairs,
+        p=family.p,
+        p_adjusted=None,
+        test=family.test,
+        n_units=family.n_units,
+        notes=family.notes,
+        reason=family.reason,
+    )
+
+
+def _ranks(
+    table: Float[np.ndarray, "row method"], units: Units, higher: bool | None
+) -> list[float | None]:
+    complete = np.all(np.isfinite(table), axis=1)
+    if higher is None or not complete.any():
+        return [None] * table.shape[1]
+    means = unit_means(table[complete], units.chosen(complete))
+    return scipy.stats.rankdata(-means if higher else means, axis=1).mean(axis=0).tolist()
+
+
+def _median(column: Float[np.ndarray, " row"]) -> float | None:
+    present = column[np.isfinite(column)]
+    return float(np.median(present)) if present.size else None

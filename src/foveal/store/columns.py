@@ -1,0 +1,46 @@
+"""A run's tables as columns, for statistics: no map and no picture is read."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foveal.core import StoreError
+from foveal.store.run import Run
+from foveal.store.tables import SCHEMAS
+
+
+def columns(run: Run, table: str, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of a run's `images`, `views`, `maps` or `scores`, one table a finished shard.
+
+    Texts come as dictionaries, since most of them repeat. A column that an older run lacks is null.
+
+    Raises:
+        StoreError: A shard that is damaged.
+        KeyError: A table or a column that no run has.
+    """
+    schema = pa.schema([SCHEMAS[table].field(name) for name in names])
+    texts = [field.name for field in schema if field.type == pa.string()]
+    for number in run.numbers():
+        path = run.shard(number) / f"{table}.parquet"
+        try:
+            yield _read(path, schema, texts)
+        except (OSError, pa.ArrowException) as problem:
+            raise StoreError(
+                f"the shard {path.parent.name} of the run is damaged ({problem}); remove its "
+                "folder and run the same plan again"
+            ) from problem
+
+
+def _read(path: Path, schema: pa.Schema, texts: Sequence[str]) -> pa.Table:
+    with pq.ParquetFile(path, read_dictionary=list(texts)) as file:
+        there = set(file.schema_arrow.names)
+        table = file.read(columns=[name for name in schema.names if name in there])
+    for field in schema:
+        if field.name not in there:
+            empty = pa.nulls(len(table), field.type)
+            table = table.append_column(
+                field.name, empty.dictionary_encode() if field.name in texts else empty
+            )
+    return table.select(schema.names)

@@ -1,0 +1,120 @@
+"""Several methods, several measures: against SciPy and statsmodels, and by hand."""
+
+import numpy as np
+import pytest
+import scipy
+from statsmodels.stats.multitest import multipletests
+
+from foveal.analysis import Bootstrap, mean_intervals, units_of
+from foveal.analysis.contest import compare_measures
+from foveal.analysis.shift import hodges_lehmann
+
+QUICK = Bootstrap(resamples=200)
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    """40 patients of two eyes, three methods, three measures of which the last shows nothing."""
+    random = np.random.default_rng(3)
+    patients = np.repeat(random.normal(size=(40, 1)), 2, axis=0)
+    tables = {
+        name: patients + random.normal(size=(80, 3)) * 0.5 + effect * np.arange(3)
+        for name, effect in (("srg", 0.4), ("iou", 0.2), ("aopc", 0.0))
+    }
+    tables["iou"][4] = np.nan
+    return tables, units_of([f"P{row // 2}" for row in range(80)])
+
+
+def test_tests_are_those_of_scipy_on_means_by_patient(cohort):
+    tables, units = cohort
+    found = compare_measures(tables, units, names=["a", "b", "c"], how=QUICK)
+    p = {}
+    for name, table in tables.items():
+        kept = np.isfinite(table).all(axis=1)
+        means = np.array([table[(units.codes == u) & kept].mean(axis=0) for u in range(40)])
+        chi = scipy.stats.friedmanchisquare(*means.T).statistic
+        f = 39 * chi / (40 * 2 - chi)
+        p[name] = scipy.stats.f.sf(f, 2, 78)
+        assert found[name].p == pytest.approx(p[name])
+        pairs = [
+            scipy.stats.wilcoxon(means[:, b] - means[:, a], zero_method="pratt").pvalue
+            for a, b in ((0, 1), (0, 2), (1, 2))
+        ]
+        assert [pair.p for pair in found[name].pairs] == pytest.approx(pairs)
+        holm = multipletests(pairs, method="holm")[1]
+        assert [pair.p_adjusted for pair in found[name].pairs] == pytest.approx(holm)
+    across = multipletests(list(p.values()), method="holm")[1]
+    assert [contest.p_adjusted for contest in found.values()] == pytest.approx(across)
+
+
+def test_means_medians_and_counts_are_of_each_method_by_itself(cohort):
+    tables, units = cohort
+    found = compare_measures(tables, units, names=["a", "b", "c"], how=QUICK)
+    for name, table in tables.items():
+        alone = mean_intervals(table, units, QUICK)
+        for standing, column, mean in zip(found[name].standings, table.T, alone, strict=True):
+            ends = (standing.mean.estimate, standing.mean.low, standing.mean.high)
+            assert ends == pytest.approx((mean.estimate, mean.low, mean.high))
+            assert standing.median == pytest.approx(np.nanmedian(column))
+            assert standing.valid == np.isfinite(column).sum()
+
+
+def test_ranks_are_of_patients_and_follow_the_direction():
+    # Two patients, the first with two eyes: means 1, 2, 3 and 3, 1, 1.
+    table = np.array([[0.0, 2, 3], [2, 2, 3], [3, 1, 1]])
+    units = units_of(["P1", "P1", "P2"])
+    ranks = {}
+    for name, higher in (("up", {"m": True}), ("down", {"m": False}), ("neither", {})):
+        contest = compare_measures({"m": table}, units, names="abc", higher=higher, how=QUICK)["m"]
+        ranks[name] = [standing.rank for standing in contest.standings]
+    assert ranks["up"] == [2, 2.25, 1.75]
+    assert ranks["down"] == [2, 1.75, 2.25]
+    assert ranks["neither"] == [None, None, None]
+
+
+FEW = [
+    pytest.param([["P1"] * 4, 3], "1 units with every method", id="one patient"),
+    pytest.param([["P1", "P1", "P2", "P2"], 1], "one method only", id="one method"),
+    pytest.param([[None] * 4, 3], None, id="images as the unit"),
+]
+
+
+@pytest.mark.parametrize(("given", "says"), FEW)
+def test_where_nothing_can_be_tested_the_reason_is_there(given, says):
+    patients, methods = given
+    table = np.random.default_rng(0).normal(size=(4, methods))
+    units = units_of(patients, None, [f"I{n}" for n in range(4)])
+    names = [str(n) for n in range(methods)]
+    contest = compare_measures({"m": table}, units, names=names, how=QUICK)["m"]
+    assert (contest.reason or "").startswith(says or "")
+    assert (contest.p is None) == (says is not None)
+
+
+def test_a_method_without_a_single_number_is_missing_and_takes_the_tests_away():
+    table = np.column_stack([np.arange(6.0), np.full(6, np.nan), np.arange(6.0)[::-1]])
+    units = units_of([f"P{n}" for n in range(6)])
+    contest = compare_measures({"m": table}, units, names="abc", how=QUICK)["m"]
+    assert contest.standings[1].mean.estimate is None
+    assert (contest.standings[1].valid, contest.standings[1].median) == (0, None)
+    assert contest.p is None
+    assert contest.reason == "0 units with every method; ranks need two or more"
+    assert contest.n_units == 0
+
+
+@pytest.mark.parametrize("kind", ["normal", "ties", "heavy tails", "mostly zero"])
+def test_the_shift_of_many_patients_is_the_one_that_all_pairs_give(kind):
+    random = np.random.default_rng(5)
+    n = 3000
+    differences = {
+        "normal": random.normal(size=n),
+        "ties": random.integers(-3, 4, size=n) / 8,
+        "heavy tails": random.standard_cauchy(size=n),
+        "mostly zero": np.where(random.random(n) < 0.9, 0, random.normal(size=n)),
+    }[kind]
+    first, second = np.triu_indices(n)
+    pairs = np.sort((differences[first] + differences[second]) / 2)
+    total = len(pairs)
+    k = int(n * (n + 1) / 4 + scipy.stats.norm.ppf(0.025) * np.sqrt(n * (n + 1) * (2 * n + 1) / 24))
+    middle = pairs[[(total + 1) // 2 - 1, total // 2]].mean()
+    found = hodges_lehmann(differences)
+    assert found == pytest.approx((middle, pairs[k - 1], pairs[total - k]), abs=1e-12)
