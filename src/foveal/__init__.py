@@ -5,6 +5,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Finding": "foveal.core",
     "FovealError": "foveal.core",
     "FovealWarning": "foveal.core",
     "ImageError": "foveal.core",
@@ -18,6 +19,7 @@ _HOMES = {
     "Result": "foveal.doors",
     "Score": "foveal.core",
     "attribute": "foveal.doors",
+    "diagnose": "foveal.doors",
     "explain": "foveal.doors",
     "load_model": "foveal.models",
     "measure": "foveal.doors",

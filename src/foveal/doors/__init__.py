@@ -1,9 +1,19 @@
 """What people call: the tensor door and the clinical door."""
 
 from foveal.doors.attribute import attribute
-from foveal.doors.clinical import explain, measure
+from foveal.doors.clinical import diagnose, explain, measure
 from foveal.doors.maps import Info, Maps
 from foveal.doors.result import Reading, Result
 from foveal.doors.several import SeveralMaps
 
-__all__ = ["Info", "Maps", "Reading", "Result", "SeveralMaps", "attribute", "explain", "measure"]
+__all__ = [
+    "Info",
+    "Maps",
+    "Reading",
+    "Result",
+    "SeveralMaps",
+    "attribute",
+    "diagnose",
+    "explain",
+    "measure",
+]

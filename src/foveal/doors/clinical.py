@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, get_args
 
-from foveal.core import Image, Region, Score
+from foveal.core import Finding, Image, Region, Score, Target
 from foveal.doors.result import Reading, Result
 from foveal.explainers.plan import Layers, MethodLike, named_explainers
 from foveal.explainers.request import MAX_BATCH, Progress
@@ -14,6 +14,8 @@ from foveal.images import CarriedRegion, carry_region, read
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.calibrating import calibrator_of
+from foveal.run.diagnosing import GATE, findings_of, variance_limits
+from foveal.run.gating import WITNESSES, Witness, gates_of
 from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Question, look, losses_of
 from foveal.run.one_image import explain as explain_look
@@ -107,7 +109,7 @@ def measure(
     seed: int = 0,
     max_batch: int = MAX_BATCH,
 ) -> list[Score]:
-    """Measure the maps of a result; the scores are returned and kept in it.
+    """Measure the maps of a result, which keeps the scores and renews its findings.
 
     Args:
         result: From `foveal.explain`.
@@ -143,9 +145,67 @@ def measure(
     for reading, own, carried in taken:  # all of them fit, so nothing is measured in vain
         _take_regions(reading, own, carried)
     made = [score for reading in result.readings for score in _measure_reading(reading, yardstick)]
+    if GATE in names:
+        explainers = {a.key: a.explainer for one in result.readings for a in one.answers}
+        result.gates |= gates_of(
+            result.model,
+            _witnesses(result),
+            seed=seed,
+            max_batch=max_batch,
+            explainers=explainers,
+        )
+    diagnose(result)
     if result.folder is not None:
         result.save(result.folder, identity=result.identity)
     return [measured.score for measured in made]
+
+
+def diagnose(result: Result) -> list[Finding]:
+    """Say of each map of a result what is wrong with it, and what to do next.
+
+    Nothing is measured: a finding rests on the scores that `foveal.measure` made, and says which
+    checks stayed open because a score is missing. Over the images of at least five patients
+    `foveal.measure(..., measures=["mprt"])` also asks whether a method notices a ruined model.
+
+    Args:
+        result: From `foveal.explain`.
+
+    Returns:
+        A finding for each map, in the order of `result.attributions`; the result keeps them.
+    """
+    limits = variance_limits(one for reading in result.readings for one in reading.scored())
+    for reading in result.readings:
+        found = findings_of(reading.scored(), result.gates, limits)
+        reading.findings = {name.key: finding for name, finding in found.items()}
+    return result.findings
+
+
+def _witnesses(result: Result) -> list[Witness]:
+    """The first image of each patient; each image somebody else's where no patient is known."""
+    found: dict[str, Witness] = {}
+    for number, reading in enumerate(result.readings):
+        if not reading.answers:
+            continue
+        patient = reading.image.patient or reading.image.eye or f"image {number}"
+        witness = Witness(
+            patient=patient,
+            pixels=reading.seen.image.pixels,
+            field=reading.seen.field.mask,
+            target=_fixed(reading),
+            maps={answer.key: answer.attribution for answer in reading.answers},
+        )
+        found.setdefault(patient, witness)
+    return list(found.values())[:WITNESSES]
+
+
+def _fixed(reading: Reading) -> TargetLike:
+    """What the maps of an image explain; of `predicted` the class that was."""
+    target = reading.target
+    if target is None:
+        target = Target()
+    if isinstance(target, Target) and target.index is None and target.at_least is None:
+        return replace(target, index=reading.answers[0].attribution.target_index)
+    return target
 
 
 def _measure_reading(reading: Reading, yardstick: Yardstick) -> list[Measured]:

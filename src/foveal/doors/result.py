@@ -6,14 +6,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from foveal.core import Attribution, Image, Region, Score
+from foveal.core import Attribution, Finding, Image, Region, Score
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.casework import case_of, view_of
+from foveal.run.gating import Gates
 from foveal.run.identity import Identity
 from foveal.run.one_image import Answer, Look, Question
 from foveal.run.together import Together
-from foveal.store import Case, Explained, Measured
+from foveal.store import Case, Explained, MapName, Measured, Scored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +32,8 @@ class Reading:
     """On the original grid, as they were last measured."""
     scores: dict[str, list[Measured]] = field(default_factory=dict)
     """By the map's name."""
+    findings: dict[str, Finding] = field(default_factory=dict)
+    """By the map's name, as they were last diagnosed."""
 
     @property
     def name(self) -> str:
@@ -44,11 +47,25 @@ class Reading:
                 key=answer.key,
                 attribution=answer.attribution,
                 scores=tuple(self.scores.get(answer.key, [])),
+                finding=self.findings.get(answer.key),
             )
             for answer in self.answers
         ]
         view = view_of(self.seen, explained)
         return case_of(self.image, self.regions, [view], identity, name=name)
+
+    def scored(self) -> list[Scored]:
+        """Its maps without their values, as the diagnosis takes them."""
+        model = self.seen.model.card.name
+        return [
+            Scored(
+                name=MapName(self.name, model, answer.key, answer.attribution.target),
+                reason=answer.attribution.reason,
+                scores=tuple(self.scores.get(answer.key, [])),
+                finding=self.findings.get(answer.key),
+            )
+            for answer in self.answers
+        ]
 
 
 class Result:
@@ -75,6 +92,8 @@ class Result:
         """Where it was saved; measuring saves it again."""
         self.identity: Literal["pseudonym", "keep"] = "pseudonym"
         """How it was saved there."""
+        self.gates: Gates = {}
+        """Which methods notice a ruined model, where `mprt` was measured over several patients."""
 
     @property
     def images(self) -> list[Image]:
@@ -91,6 +110,14 @@ class Result:
         """All scores that were measured; `rows` says what each belongs to."""
         measured = [measured.score for _, _, measured in self._measured()]
         return measured + [one.score for one in self.together]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong with each map, in the order of `attributions`.
+
+        Empty before `foveal.measure` or `foveal.diagnose`.
+        """
+        return [finding for _, _, finding in self._diagnosed()]
 
     def rows(self) -> list[dict[str, object]]:
         """The scores as a table, one row each; a missing value has its reason beside it.
@@ -170,6 +197,14 @@ class Result:
             for measured in reading.scores.get(answer.key, [])
         ]
 
+    def _diagnosed(self) -> list[tuple[Reading, Answer, Finding]]:
+        return [
+            (reading, answer, reading.findings[answer.key])
+            for reading in self.readings
+            for answer in reading.answers
+            if answer.key in reading.findings
+        ]
+
     def _repr_html_(self) -> str:
         from foveal.report import case_html
 
@@ -184,6 +219,19 @@ class Result:
         return (
             f"Result({count} image{'s' if count > 1 else ''}, {self.model.card.name}, {methods}, "
             f"{len(self.scores)} scores)"
+        )
+
+    def __str__(self) -> str:
+        """In a line each, what is wrong with the maps, and what to do next."""
+        return "\n".join([repr(self), *map(self._line, self._diagnosed())])
+
+    def _line(self, diagnosed: tuple[Reading, Answer, Finding]) -> str:
+        """Images are counted, since their names may be a patient's."""
+        reading, answer, finding = diagnosed
+        cause = "" if finding.cause is None else f" ({finding.cause})"
+        return (
+            f"image {self.readings.index(reading) + 1}, {answer.key}: {finding.label}, "
+            f"{finding.text}{cause}. Next: {finding.next_step}"
         )
 
 

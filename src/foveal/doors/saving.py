@@ -10,6 +10,8 @@ import torch
 from foveal.core import Score
 from foveal.doors.result import Result
 from foveal.report import write_audit, write_figures, write_page
+from foveal.run.diagnosing import renew_findings
+from foveal.run.gating import gate_facts
 from foveal.run.header import facts, machine, mark, method_facts
 from foveal.run.identity import key_beside, numbered, open_identity, save_identity
 from foveal.run.one_image import settings_of
@@ -50,6 +52,7 @@ def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", 
         "plan": plan,
         "command": "result.save(FOLDER)",
         "together": [_over_all_images(one) for one in result.together],
+        "gates": gate_facts(result.gates),
         **facts(question.explainers, [result.model], measured_names(result)),
     }
     with at_work(folder):
@@ -61,6 +64,7 @@ def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", 
         save_identity(known, key)
         run.write(0, cases, again=run.done(0))
         run.write_header({**run.header, **header})
+        renew_findings(run)
         run.log("finished", machine=machine(), images=len(names), failed=0)
     write_figures(run)
     write_audit(run)

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 
 import torch
 
@@ -16,6 +17,7 @@ from foveal.measures import MEASURES
 from foveal.models import Model
 from foveal.run.calibrating import calibrator_of
 from foveal.run.cohort import Entry, cohort_mark
+from foveal.run.knowledge import FocusScale, focus_facts, proof_facts, scale_for
 from foveal.run.one_image import settings_of
 from foveal.run.plan import Plan
 
@@ -23,9 +25,18 @@ _PACKAGES = ("foveal", "torch", "numpy", "scipy", "pillow", "pydicom", "tifffile
 
 
 def header(
-    plan: Plan, entries: Sequence[Entry], models: Sequence[Model], *, threads: int, command: str
+    plan: Plan,
+    entries: Sequence[Entry],
+    models: Sequence[Model],
+    *,
+    threads: int,
+    command: str,
+    scales: Mapping[str, FocusScale] = MappingProxyType({}),
 ) -> dict[str, object]:
-    """The contents of `run.json`, with paths only where the plan keeps identity."""
+    """The contents of `run.json`, with paths only where the plan keeps identity.
+
+    `scales` are the expected focus of models for which the plan names one.
+    """
     size = plan.output.images_per_shard
     return {
         "name": plan.name,
@@ -39,7 +50,7 @@ def header(
         "shards": math.ceil(len(entries) / size),
         "plan": plan_in_public(plan, models),
         "command": command,
-        **facts(plan.explainers(), models, plan.measure_names),
+        **facts(plan.explainers(), models, plan.measure_names, scales),
     }
 
 
@@ -47,14 +58,23 @@ def facts(
     explainers: Mapping[str, AbstractExplainer],
     models: Sequence[Model],
     measures: Sequence[str],
+    scales: Mapping[str, FocusScale] = MappingProxyType({}),
 ) -> dict[str, object]:
-    """What every header says of models, methods, measures and versions."""
+    """What every header says of models, methods, measures and versions, and what is expected."""
     return {
         "versions": versions(),
         "models": [model_facts(model) for model in models],
         "methods": [method_facts(key, explainer) for key, explainer in explainers.items()],
         "measures": measure_facts(measures),
+        "expected_focus": {m.card.name: _focus_facts(m, scales) for m in models},
+        "proof": proof_facts(model.card.task for model in models),
     }
+
+
+def _focus_facts(model: Model, scales: Mapping[str, FocusScale]) -> dict[str, object] | None:
+    """What its classes should rest on; `None` where no scale was chosen and none is sure."""
+    scale = scales.get(model.card.name) or scale_for(model.card.classes)
+    return None if scale is None else focus_facts(scale, model.card.classes)
 
 
 def fingerprint(plan: Plan, entries: Sequence[Entry], models: Sequence[Model]) -> str:
@@ -82,6 +102,8 @@ def plan_in_public(plan: Plan, models: Sequence[Model]) -> dict[str, object]:
                 images_table[key] = f"<{key}>"
     for model_table, model in zip(table["models"], models, strict=True):
         model_table["card"] = f"<card of {model.card.name}>"
+        if model_table.get("expected_focus", "").endswith(".toml"):
+            model_table["expected_focus"] = "<expected focus>"
     table["output"] = {**table["output"], "folder": "<folder>"}
     table["output"].pop("key", None)
     return table

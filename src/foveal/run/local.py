@@ -2,10 +2,11 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
@@ -14,8 +15,10 @@ from foveal.images import find_regions
 from foveal.models import Model, load
 from foveal.run.casework import Casework
 from foveal.run.cohort import Entry, cohort
+from foveal.run.diagnosing import conclude
 from foveal.run.header import header, machine, versions
 from foveal.run.identity import Identity, key_beside, open_identity, save_identity
+from foveal.run.knowledge import FocusScale, scale_chosen
 from foveal.run.plan import Plan
 from foveal.store import Run, at_work
 
@@ -33,6 +36,8 @@ class Job:
     folder: Path
     key: Path
     """The pseudonyms' key file, outside the run."""
+    scales: Mapping[str, FocusScale] = field(default_factory=lambda: MappingProxyType({}))
+    """The expected focus of the models for which the plan names one."""
 
     def shard(self, number: int) -> Sequence[Entry]:
         """The images of a shard: always the same ones."""
@@ -80,7 +85,12 @@ def open_job(plan: Plan, base: Path, *, trust: bool = False) -> Job:
             f"two models are called {name!r}; give one card another name, by which the run tells "
             "their results apart"
         )
-    return Job(plan=plan, entries=entries, models=models, folder=folder, key=key)
+    scales = {
+        model.card.name: scale_chosen(table.expected_focus, model.card.classes, base)
+        for model, table in zip(models, plan.models, strict=True)
+        if table.expected_focus is not None
+    }
+    return Job(plan=plan, entries=entries, models=models, folder=folder, key=key, scales=scales)
 
 
 def run(job: Job, *, command: str = "foveal run PLAN", on_image: OnImage | None = None) -> Summary:
@@ -98,7 +108,14 @@ def run(job: Job, *, command: str = "foveal run PLAN", on_image: OnImage | None 
     """
     threads = job.plan.threads or torch.get_num_threads()
     work = Casework(job.plan, job.models)
-    facts = header(job.plan, job.entries, job.models, threads=threads, command=command)
+    facts = header(
+        job.plan,
+        job.entries,
+        job.models,
+        threads=threads,
+        command=command,
+        scales=job.scales,
+    )
     with at_work(job.folder):
         kept = Run.create(job.folder, facts)
         kept.sweep()
@@ -128,6 +145,7 @@ def _run(job: Job, kept: Run, work: Casework, on_image: OnImage | None) -> Summa
                 done += 1
                 if on_image is not None:
                     on_image(done, len(job.entries))
+        conclude(kept, work.yardstick, job.models)
     failed = len(kept.failures())
     kept.log("finished", images=len(job.entries), failed=failed)
     return Summary(run=kept, images=len(job.entries), failed=failed, before=before)

@@ -87,6 +87,9 @@ class ModelTable(_Table):
     """`predicted` by default; of a segmentation every class but the background."""
     layers: tuple[str, ...] | None = None
     """Layers for the methods that watch one; the card's, else chosen."""
+    expected_focus: str | None = None
+    """What its classes should rest on: a scale such as `icdr`, or a file such as `mine.toml`; by
+    default the only known scale with all of its classes."""
 
     @model_validator(mode="after")
     def _once(self) -> "ModelTable":

@@ -19,6 +19,7 @@ from foveal.images import (
 from foveal.models import Model
 from foveal.run.again import PERTURBATIONS
 from foveal.run.casework import shrinking
+from foveal.run.diagnosing import conclude
 from foveal.run.header import measure_facts
 from foveal.run.identity import key_beside, known_names
 from foveal.run.measuring import Asking, Measuring, Yardstick, watched_by
@@ -36,7 +37,7 @@ def remeasure(
     key: Path | None = None,
     models: Sequence[Model] = (),
 ) -> None:
-    """Replace the scores of the yardstick's measures, and the regions where others are given.
+    """Replace the scores of the yardstick's measures, all findings, and regions that are given.
 
     The maps, the prepared images and the steps come from the run; the originals are not needed.
 
@@ -66,6 +67,7 @@ def remeasure(
         known |= {str(fact["name"]): fact for fact in measure_facts(yardstick.names)}
         run.write_header({**run.header, "measures": list(known.values())})
         run.log("measured", measures=list(yardstick.names))
+        conclude(run, yardstick, models)
 
 
 def yardstick_of(run: Run, names: Sequence[str], level: Level) -> Yardstick:

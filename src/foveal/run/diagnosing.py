@@ -1,0 +1,78 @@
+"""The last step of a run: what is wrong with each map, as far as the whole cohort tells."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from foveal.analysis import diagnose_map, variance_limit
+from foveal.core import Finding
+from foveal.models import Model
+from foveal.run.gating import Gates, gate_facts, gates_kept, gates_of, witnesses_of
+from foveal.run.measuring import Yardstick
+from foveal.store import MapName, Run, Scored
+
+GATE = "mprt"
+"""The measure whose verdict over several patients decides whether a method is read at all."""
+
+
+def conclude(run: Run, yardstick: Yardstick, models: Sequence[Model]) -> None:
+    """What only a whole cohort can say, then the finding of every map.
+
+    Raises:
+        StoreError: A damaged shard, or one that cannot be written.
+        PlanError: A method that cannot be asked again for the gate.
+    """
+    if GATE in yardstick.names and models:
+        gates = gates_kept(run)
+        for model in models:
+            gates |= gates_of(
+                model,
+                witnesses_of(run.cases(), model),
+                seed=yardstick.seed,
+                max_batch=yardstick.max_batch,
+            )
+        run.write_header({**run.header, "gates": gate_facts(gates)})
+    renew_findings(run)
+
+
+def renew_findings(run: Run) -> None:
+    """Write the finding of every map anew, from the scores that the run holds.
+
+    Raises:
+        StoreError: A damaged shard, or one that cannot be written.
+    """
+    gates, limits = gates_kept(run), variance_limits(_scored(run))
+    for number in run.numbers():
+        maps = run.scored_of(number)
+        found = findings_of(maps, gates, limits)
+        if found != {one.name: one.finding for one in maps}:
+            run.write_findings(number, found)
+
+
+def findings_of(
+    maps: Iterable[Scored], gates: Gates, limits: Mapping[str, float | None]
+) -> dict[MapName, Finding]:
+    """The finding of each map; `limits` are those of `variance_limits`."""
+    return {
+        one.name: diagnose_map(
+            one.scores,
+            reason=one.reason,
+            gate=gates.get((one.name.model, one.name.key)),
+            variance_limit=limits.get(one.name.model),
+        )
+        for one in maps
+    }
+
+
+def variance_limits(maps: Iterable[Scored]) -> dict[str, float | None]:
+    """By model, the 95th percentile of the maps' `repeat_variance`."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for one in maps:
+        for measured in one.scores:
+            score = measured.score
+            if score.name == "repeat_variance" and score.value is not None:
+                values[one.name.model].append(score.value)
+    return {model: variance_limit(own) for model, own in values.items()}
+
+
+def _scored(run: Run) -> Iterable[Scored]:
+    return (one for number in run.numbers() for one in run.scored_of(number))
