@@ -12,6 +12,7 @@ from foveal.report.cohort import Cohort, Pool, beats_chance
 from foveal.report.colour import scale_of
 from foveal.report.concepts import ConceptScore, concept_scores
 from foveal.report.describe import description
+from foveal.report.diagnosis import Diagnoses, diagnosis_facts, finding_facts
 from foveal.report.history import History, history
 from foveal.report.limits import LIMITS
 from foveal.report.record import record_of
@@ -54,6 +55,7 @@ def schema() -> Mapping[str, object]:
 def _pieces(run: Run) -> Iterator[str]:
     """The file in pieces, so that no more than one case is in memory."""
     cohort, traits = Cohort(), Traits()
+    diagnoses = Diagnoses()
     head = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -65,12 +67,14 @@ def _pieces(run: Run) -> Iterator[str]:
     for number in run.numbers():
         for case in run.cases_of(number):
             cohort.add(case)
+            diagnoses.add(case)
             traits.add(case)
             yield comma + _text(_case(case, number))
             comma = ",\n"
             del case  # the next one is read before this name is set again
     tail = {
         "cohort": _cohort(cohort),
+        "diagnosis": diagnosis_facts(diagnoses, run.header),
         "concepts": [_concept(one) for one in concept_scores(run.header)],
         "regulator": plain(regulator(record_of(run, cohort, traits))),
         "log": _log(history(run)),
@@ -139,6 +143,7 @@ def _map(explained: Explained, shard: int, words: str) -> dict[str, object]:
         "description": words,
         "values": {"shard": shard, "table": "maps.parquet", "shape": made.map.shape},
         "scores": [_score(measured) for measured in explained.scores],
+        "finding": finding_facts(explained.finding),
     }
 
 

@@ -12,6 +12,7 @@ from typing import IO
 from foveal.core import StoreError
 from foveal.report.cohort import Cohort
 from foveal.report.concepts import concept_scores, methods_of
+from foveal.report.diagnosis import Diagnoses
 from foveal.report.history import history
 from foveal.report.limits import LIMITS
 from foveal.report.record import record_of
@@ -47,9 +48,10 @@ def write_page(run: Run, *, max_cases: int = MAX_CASES) -> Path:
         # Beside the run, since the cases hold photographs of patients.
         with TemporaryFile(dir=run.folder) as spool:
             traits = Traits()
-            cohort, sections = _read(run, _Sections(spool, max_cases), traits)
+            diagnoses = Diagnoses()
+            cohort, sections = _read(run, _Sections(spool, max_cases), diagnoses, traits)
             with hidden.open("w", encoding="utf-8", newline="\n") as page:
-                page.writelines(_page(run, cohort, traits, sections))
+                page.writelines(_page(run, cohort, diagnoses, traits, sections))
         hidden.replace(path)
     except OSError as problem:
         raise StoreError(f"cannot write the report: {problem.strerror or problem}") from problem
@@ -108,12 +110,15 @@ class _Sections:
             yield self._spool.read(place.length).decode()
 
 
-def _read(run: Run, sections: _Sections, traits: Traits) -> tuple[Cohort, _Sections]:
+def _read(
+    run: Run, sections: _Sections, diagnoses: Diagnoses, traits: Traits
+) -> tuple[Cohort, _Sections]:
     """Read every case once: count it, and set its section where the page will show it."""
     cohort = Cohort()
     template = environment().get_template("case.html")
     for case in run.cases():
         cohort.add(case)
+        diagnoses.add(case)
         traits.add(case)
         if case.failure is None and sections.wants(case.id):
             sections.add(case.id, template.render(case=case_sheet(case)))
@@ -121,7 +126,9 @@ def _read(run: Run, sections: _Sections, traits: Traits) -> tuple[Cohort, _Secti
     return cohort, sections
 
 
-def _page(run: Run, cohort: Cohort, traits: Traits, sections: _Sections) -> Iterator[str]:
+def _page(
+    run: Run, cohort: Cohort, diagnoses: Diagnoses, traits: Traits, sections: _Sections
+) -> Iterator[str]:
     header = _header(run)
     told = history(run)
     asked = regulator(record_of(run, cohort, traits))
@@ -131,6 +138,7 @@ def _page(run: Run, cohort: Cohort, traits: Traits, sections: _Sections) -> Iter
         header=header,
         summary=summary(header, cohort, told, max(0, unfinished)),
         cohort=cohort,
+        diagnosis=diagnoses.sheet(header),
         concepts=concept_scores(header),
         methods=methods_of(header),
         history=told,

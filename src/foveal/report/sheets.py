@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from foveal.report.carry import way_of
 from foveal.report.curves import CurvePlot, curve_plots
+from foveal.report.diagnosis import FindingSheet, finding_sheets
 from foveal.report.pictures import MapSheet, PictureSheet, map_grid, map_sheet, picture_sheet
 from foveal.report.tables import ScoreTable, score_table
 from foveal.report.words import (
@@ -44,6 +45,7 @@ class TargetSheet:
     curves: tuple[CurvePlot, ...]
     notes: tuple[str, ...]
     """What belongs to some of the maps, each said once."""
+    findings: tuple[FindingSheet, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,7 @@ def view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
                 scores=score_table(maps, anatomy),
                 curves=tuple(curve_plots(maps)),
                 notes=tuple(_notes(maps)),
+                findings=tuple(finding_sheets(maps)),
             )
         )
     return ViewSheet(
