@@ -102,6 +102,7 @@ window = 8
 random_orders = 2
 perturbations = 4
 random_regions = 3
+baselines = ["blur"]
 
 [output]
 folder = "out"

@@ -109,7 +109,7 @@ def test_only_pixels_of_the_field_are_replaced_and_counted():
     made = removal_curves(recording, IMAGE, WEIGHTS, field=field, **SETTINGS)
     assert made.patches == 64
     assert all((batch[:, 0][:, ~field] == 1).all() for batch in seen)
-    assert seen[0][1, 0][field].max() == 0
+    assert seen[1][0, 0][field].max() == 0
 
 
 def test_patches_at_the_edge_count_by_their_own_pixels():
@@ -194,8 +194,8 @@ def test_the_blur_does_not_bleed_the_black_surround_into_the_field():
         return np.zeros(len(batch))
 
     removal_curves(recording, image, field * np.arange(40.0), field=field)
-    np.testing.assert_allclose(seen[0][1, 0][field], 0.8, atol=1e-5)
-    assert (seen[0][1, 0][~field] == 0).all()
+    np.testing.assert_allclose(seen[1][0, 0][field], 0.8, atol=1e-5)
+    assert (seen[1][0, 0][~field] == 0).all()
 
 
 def test_the_drop_of_a_linear_score_is_the_weight_that_was_taken_away():
@@ -263,7 +263,7 @@ def test_feathering_fades_the_edge_over_its_width():
     values[:, 8:] = 1
     roi_drops(recording, IMAGE, values, area=0.5, baseline=0.0, feather_px=4, random=0)
     np.testing.assert_allclose(
-        seen[0][1, 0][8], [1] * 6 + [0.875, 0.625, 0.375, 0.125] + [0] * 6, atol=1e-6
+        seen[1][0, 0][8], [1] * 6 + [0.875, 0.625, 0.375, 0.125] + [0] * 6, atol=1e-6
     )
 
 

@@ -105,7 +105,7 @@ def measure(
     level: Level = "standard",
     random_orders: int | None = None,
     random_regions: int | None = None,
-    baseline: Literal["blur", "black", "field-mean"] = "blur",
+    baseline: Literal["blur", "linear", "annulus", "black", "field-mean"] = "blur",
     seed: int = 0,
     max_batch: int = MAX_BATCH,
 ) -> list[Score]:
@@ -119,7 +119,7 @@ def measure(
         level: `quick` sends no passes, `standard` and `full` ask the model again.
         random_orders: Random orders of patches behind the chance of the curves.
         random_regions: Random regions behind the chance of the drops.
-        baseline: What takes the place of removed pixels.
+        baseline: What takes the place of removed pixels, for all measures but `srg`.
         seed: For everything drawn by chance.
         max_batch: Images in one pass at most.
 

@@ -1,5 +1,27 @@
 """Is a map in the right place, and does it matter to the model? One function, one Score."""
 
+from foveal.measures.agreement import (
+    FAITHFULNESS_CORRELATION,
+    FAITHFULNESS_ESTIMATE,
+    RELEVANCE_RANK_CORRELATION,
+    SENSITIVITY_N,
+    faithfulness_correlation,
+    faithfulness_estimate,
+    relevance_rank_correlation,
+    sensitivity_n,
+)
+from foveal.measures.areas import (
+    AOPC,
+    DELETION_AUC,
+    DROP_AT_FRACTION,
+    EARLY_AUC,
+    INSERTION_AUC,
+    aopc,
+    deletion_auc,
+    drop_at_fraction,
+    early_auc,
+    insertion_auc,
+)
 from foveal.measures.bands import ReferenceBand, reference_bands
 from foveal.measures.base import MeasureCard
 from foveal.measures.choosing import ThresholdDice, compare_thresholds
@@ -13,19 +35,15 @@ from foveal.measures.concentration import (
     map_entropy,
     mean_attribution_area,
 )
+from foveal.measures.controls import Controls, control_curves
 from foveal.measures.cost import COST, cost
 from foveal.measures.curves import (
-    DELETION_AUC,
-    EARLY_AUC,
-    INSERTION_AUC,
     Curve,
     CurveSettings,
     RemovalCurves,
-    deletion_auc,
-    early_auc,
-    insertion_auc,
     random_curves,
     removal_curves,
+    removal_curves_of,
 )
 from foveal.measures.drops import (
     EXCESS_DROP,
@@ -36,6 +54,13 @@ from foveal.measures.drops import (
     masked_roi_drop,
     roi_drops,
 )
+from foveal.measures.effects import (
+    PatchEffects,
+    SubsetEffects,
+    patch_effects,
+    subset_effects,
+)
+from foveal.measures.gain import SRG, Arm, srg
 from foveal.measures.gradients import (
     FIRST_LAYER_GRAD_RMS,
     FMCE,
@@ -52,7 +77,16 @@ from foveal.measures.gradients import (
     gss,
     hoyer,
 )
+from foveal.measures.infidelity import (
+    COMPLETENESS_ERROR,
+    INFIDELITY,
+    INFIDELITY_NORMALIZED,
+    completeness_error,
+    infidelity,
+    infidelity_normalized,
+)
 from foveal.measures.layer_study import LayerRow, layer_study
+from foveal.measures.lesion_drop import LESION_DROP, lesion_drop, lesion_drops
 from foveal.measures.lesions import (
     FALSE_HIGHLIGHT_RATE,
     LESION_HIT_RATE,
@@ -85,6 +119,7 @@ from foveal.measures.noise import (
     repeat_variance,
 )
 from foveal.measures.nuisances import NUISANCE_STABILITY, nuisance_stability
+from foveal.measures.odds import IRP_LOGODDS, irp_logodds
 from foveal.measures.overlap import DICE, DICE_OVER_MAX, IOU, dice, dice_over_max, iou
 from foveal.measures.perturbation import Subject, make_subject
 from foveal.measures.perturbed import (
@@ -124,6 +159,18 @@ from foveal.measures.regions import (
     region_shares,
     shares_of,
 )
+from foveal.measures.road import (
+    ROAD_COMBINED,
+    ROAD_LERF,
+    ROAD_MORF,
+    Road,
+    random_roads,
+    road_combined,
+    road_curves,
+    road_lerf,
+    road_morf,
+)
+from foveal.measures.roar import ROAR, RoarControls, roar, roar_controls
 from foveal.measures.stability import (
     AVG_SENSITIVITY,
     MAP_PEARSON,
@@ -137,6 +184,18 @@ from foveal.measures.stability import (
     map_ssim,
     max_sensitivity,
     topk_iou,
+)
+from foveal.measures.sufficiency import (
+    AVERAGE_DROP,
+    AVERAGE_GAIN,
+    PCT_INCREASE_CONFIDENCE,
+    SUFFICIENCY_DELTA,
+    Kept,
+    average_drop,
+    average_gain,
+    keep_only,
+    pct_increase_confidence,
+    sufficiency_delta,
 )
 from foveal.measures.thresholds import Hot, Threshold, adaptive_threshold
 from foveal.measures.tolerance import OCT_TOLERANCE_UM
@@ -178,11 +237,31 @@ MEASURES: tuple[MeasureCard, ...] = (
     EBC,
     GINI,
     MAP_ENTROPY,
-    MASKED_ROI_DROP,
-    EXCESS_DROP,
+    SRG,
+    AOPC,
     DELETION_AUC,
     EARLY_AUC,
     INSERTION_AUC,
+    DROP_AT_FRACTION,
+    AVERAGE_DROP,
+    PCT_INCREASE_CONFIDENCE,
+    SUFFICIENCY_DELTA,
+    AVERAGE_GAIN,
+    MASKED_ROI_DROP,
+    EXCESS_DROP,
+    LESION_DROP,
+    IRP_LOGODDS,
+    RELEVANCE_RANK_CORRELATION,
+    FAITHFULNESS_ESTIMATE,
+    FAITHFULNESS_CORRELATION,
+    SENSITIVITY_N,
+    INFIDELITY,
+    INFIDELITY_NORMALIZED,
+    COMPLETENESS_ERROR,
+    ROAD_MORF,
+    ROAD_LERF,
+    ROAD_COMBINED,
+    ROAR,
     MAX_SENSITIVITY,
     AVG_SENSITIVITY,
     MAP_SSIM,
@@ -214,40 +293,55 @@ MEASURES: tuple[MeasureCard, ...] = (
 __all__ = [
     "MEASURES",
     "OCT_TOLERANCE_UM",
+    "Arm",
+    "Controls",
     "Curve",
     "CurveSettings",
     "DropSettings",
     "HitSettings",
     "Hot",
+    "Kept",
     "LayerRow",
     "MeasureCard",
     "Members",
+    "PatchEffects",
     "PerturbedImages",
     "PerturbedMaps",
     "RandomSettings",
     "ReferenceBand",
     "RegionShares",
     "RemovalCurves",
+    "Road",
+    "RoarControls",
     "RoiDrops",
     "Subject",
+    "SubsetEffects",
     "Threshold",
     "ThresholdDice",
     "adaptive_threshold",
+    "aopc",
+    "average_drop",
+    "average_gain",
     "avg_sensitivity",
     "cnr",
     "compare_thresholds",
+    "completeness_error",
+    "control_curves",
     "cost",
     "data_randomisation",
     "deep_ensemble",
     "deletion_auc",
     "dice",
     "dice_over_max",
+    "drop_at_fraction",
     "early_auc",
     "ebc",
     "ebpg",
     "energy_in_lesion",
     "entropy",
     "excess_drop",
+    "faithfulness_correlation",
+    "faithfulness_estimate",
     "false_highlight_rate",
     "first_layer_grad_rms",
     "fmce",
@@ -258,10 +352,16 @@ __all__ = [
     "gss",
     "hfpr",
     "hoyer",
+    "infidelity",
+    "infidelity_normalized",
     "insertion_auc",
     "intensity_cv",
     "iou",
+    "irp_logodds",
+    "keep_only",
     "layer_study",
+    "lesion_drop",
+    "lesion_drops",
     "lesion_hit_rate",
     "make_subject",
     "map_entropy",
@@ -283,6 +383,8 @@ __all__ = [
     "nuisance_stability",
     "out_of_fov_mass",
     "pap",
+    "patch_effects",
+    "pct_increase_confidence",
     "perturbed_images",
     "perturbed_maps",
     "pixel_ap",
@@ -290,15 +392,28 @@ __all__ = [
     "pointing_game",
     "random_curves",
     "random_logit",
+    "random_roads",
     "reference_bands",
     "region_coverage",
     "region_shares",
     "relevance_mass",
     "relevance_rank_accuracy",
+    "relevance_rank_correlation",
     "removal_curves",
+    "removal_curves_of",
     "repeat_variance",
+    "road_combined",
+    "road_curves",
+    "road_lerf",
+    "road_morf",
+    "roar",
+    "roar_controls",
     "roi_drops",
+    "sensitivity_n",
     "shares_of",
     "snr_roi",
+    "srg",
+    "subset_effects",
+    "sufficiency_delta",
     "topk_iou",
 ]

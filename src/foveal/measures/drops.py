@@ -13,7 +13,8 @@ from torch import Tensor
 from foveal.core import Score
 from foveal.explainers.request import MAX_BATCH
 from foveal.measures.base import Array, MeasureCard, diameter, ground, top
-from foveal.measures.perturbation import Baseline, Scale, ScoreOf, Subject, make_subject
+from foveal.measures.baselines import Baseline
+from foveal.measures.perturbation import Scale, ScoreOf, Subject, make_subject
 
 _SMALLEST_SCORE = 1e-6
 _TIED = 1e-6
@@ -30,7 +31,7 @@ MASKED_ROI_DROP = MeasureCard(
     needs=("scores",),
     chance="the mean drop under the same region moved at random inside the field",
     missing="the map is constant or has nothing positive in the field, or the mask is empty",
-    cost="1 F, and 20 F for the random regions, shared with excess_drop",
+    cost="1 F, and 20 F for the random regions, shared with excess_drop; the image's own F once",
     reference="occlusion drop, with a control of equal area and shape",
 )
 EXCESS_DROP = MeasureCard(
@@ -140,10 +141,12 @@ def roi_drops(
         baseline=chosen.baseline,
         scale=chosen.scale,
         max_batch=chosen.max_batch,
+        seed=chosen.seed,
     )
     depth = signed_distance(region)
     own = faded(depth, on.field, count, chosen.feather_px)
-    whole, masked, *moved = asked.scores(_masks(asked, own, depth, on.field, chosen))
+    whole = asked.whole
+    masked, *moved = asked.scores(_masks(asked, own, depth, on.field, chosen))
     return RoiDrops(
         whole=asked.value(whole),
         masked=asked.value(masked),
@@ -337,8 +340,7 @@ def _masks(
     field: Bool[np.ndarray, "row column"],
     settings: DropSettings,
 ) -> Iterator[Tensor]:
-    """Nothing, the region, and its moved copies."""
-    yield asked.mask(np.zeros_like(own))
+    """The region, and its moved copies."""
     yield asked.mask(own)
     feather_px = settings.feather_px
     for moved in moved_regions(depth, field, settings.random, settings.seed, feather_px=feather_px):

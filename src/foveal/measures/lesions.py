@@ -121,8 +121,9 @@ def lesion_hit_rate(
 
     Returns:
         A share in [0, 1]; higher is better, 0 for a map without evidence. `parts` says how many
-        `lesions` there are, how many `hits`, and whether `any_hit`. Chance is the mean of the
-        null: the lesions turned at random against the same map. Missing (`empty_mask`,
+        `lesions` there are, how many `hits`, whether `any_hit`, and the median diameter of a
+        circle of a lesion's area (`median_diameter_px`, on the map's `grid`). Chance is the mean
+        of the null: the lesions turned at random against the same map. Missing (`empty_mask`,
         `constant_map`, `nan_map`) without a lesion, or where ranking a constant map means nothing.
 
     Raises:
@@ -140,8 +141,14 @@ def lesion_hit_rate(
         chance=float(np.mean(null)) if null else None,
         ceiling=1,
         null=null or None,
-        params=found.params,
-        parts={"lesions": parts.count, "hits": hits, "any_hit": hits > 0, **found.hot.parts()},
+        params={**found.params, "grid": list(found.on.mask.shape)},
+        parts={
+            "lesions": parts.count,
+            "hits": hits,
+            "any_hit": hits > 0,
+            "median_diameter_px": parts.median_diameter,
+            **found.hot.parts(),
+        },
     )
 
 
@@ -210,6 +217,12 @@ class _Parts:
         points = np.argwhere(mask)
         owner = numbered[tuple(points.T)] - 1
         return cls(points=points, owner=owner, count=int(numbered.max()))
+
+    @property
+    def median_diameter(self) -> float:
+        """Of circles of the parts' areas, in pixels."""
+        areas = np.bincount(self.owner, minlength=self.count)
+        return float(np.median(2 * np.sqrt(areas / np.pi)))
 
     def touching(self, mask: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, " part"]:
         return self.seen(mask[tuple(self.points.T)])

@@ -7,6 +7,7 @@ from scipy.ndimage import distance_transform_edt
 from foveal.core import Score
 from foveal.measures.base import Array, MeasureCard, diameter, ground
 from foveal.measures.tolerance import Pair, tolerance_of
+from foveal.measures.turning import DRAWS, turns
 
 _MARGIN = 0.05
 """How far outside the field mass counts as far, as a share of the field's diameter."""
@@ -51,7 +52,7 @@ MASS_LIFT = MeasureCard(
     direction="higher",
     range=(0, np.inf),
     needs=("mask",),
-    chance="1",
+    chance="1; null: the region turned at random about the field's centre",
     missing="the region is empty, or nothing in the field is positive",
     cost="none",
     reference="relevance mass accuracy of Arras et al. 2022 by its chance level",
@@ -207,20 +208,44 @@ def mass_lift(
     mask: Shaped[Array, "row column"],
     *,
     field: Shaped[Array, "row column"] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Score:
     """How many times more evidence the region holds than its size would give it.
 
+    Args:
+        map: Signed values.
+        mask: The region.
+        field: The field of view; the whole image by default.
+        draws: Random turns behind the null.
+        seed: Of the turns.
+
     Returns:
         The relevance mass by the region's share of the field, 0 or more; higher is better. Chance
-        is 1, the ceiling one over the share. Missing as `relevance_mass` is.
+        is 1, the ceiling one over the share. The null holds the lift of the region turned about
+        the field's centre, as far as it stays in the field, and `parts["percentile"]` says which
+        share of it lies below the value. Missing as `relevance_mass` is.
 
     Raises:
-        ValueError: Shapes that differ, or masks that are not binary.
+        ValueError: Shapes that differ, masks that are not binary, or fewer than 0 draws.
     """
-    mass = relevance_mass(map, mask, field=field)
-    if mass.value is None or mass.chance is None:
-        return MASS_LIFT.none(mass.reason or "zero_map")
-    return MASS_LIFT.score(mass.value / mass.chance, chance=1, ceiling=1 / mass.chance)
+    on = ground(map, mask, field)
+    if on.problem not in (None, "constant_map"):
+        return MASS_LIFT.none(on.problem)
+    mean = float(on.positive[on.field].mean())
+    turned = turns(np.argwhere(on.mask), on.field, draws=draws, seed=seed)
+    null = [
+        float(on.positive[tuple(at[kept].T)].mean()) / mean for at, kept in turned if kept.any()
+    ]
+    value = float(on.positive[on.mask].mean()) / mean
+    return MASS_LIFT.score(
+        value,
+        chance=1,
+        ceiling=1 / on.prevalence,
+        null=tuple(null) or None,
+        params={"draws": draws, "seed": seed},
+        parts={"percentile": float(np.mean(np.array(null) < value)) if null else None},
+    )
 
 
 def out_of_fov_mass(

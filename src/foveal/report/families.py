@@ -6,11 +6,12 @@ PLACE = "Is it in the right place?"
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     PLACE: ("relevance_mass", "pointing_game", "iou", "lesion_hit_rate", "false_highlight_rate"),
     "Does it matter to the model?": (
-        "aopc", "srg", "deletion_auc", "early_auc", "insertion_auc", "average_drop",
-        "masked_roi_drop", "excess_drop", "pct_increase_confidence", "sufficiency_delta",
-        "average_gain", "irp_logodds", "relevance_rank_correlation", "faithfulness_correlation",
-        "faithfulness_estimate", "sensitivity_n", "infidelity", "infidelity_normalized",
-        "road_morf", "road_lerf", "road_combined", "completeness_error",
+        "srg", "aopc", "deletion_auc", "early_auc", "insertion_auc", "drop_at_fraction",
+        "masked_roi_drop", "excess_drop", "lesion_drop", "average_drop",
+        "pct_increase_confidence", "sufficiency_delta", "average_gain", "irp_logodds",
+        "relevance_rank_correlation", "faithfulness_estimate", "faithfulness_correlation",
+        "sensitivity_n", "infidelity", "infidelity_normalized",
+        "road_morf", "road_lerf", "road_combined", "completeness_error", "roar",
     ),
     "Is it stable?": (
         "max_sensitivity", "avg_sensitivity", "map_ssim", "map_pearson", "map_spearman",

@@ -63,8 +63,10 @@ _METHODS = {
     "tcav": "TCAV",
 }
 _ACRONYMS = {
-    "ap": "AP", "auc": "AUC", "cc": "correlation", "cnr": "CNR", "ebc": "EBC",
-    "fov": "field of view", "iou": "IoU", "pap": "PAP", "roi": "ROI", "snr": "SNR",
+    "aopc": "AOPC", "ap": "AP", "auc": "AUC", "cc": "correlation", "cnr": "CNR", "ebc": "EBC",
+    "fov": "field of view", "iou": "IoU", "irp": "IRP", "lerf": "LeRF", "logodds": "log-odds",
+    "morf": "MoRF", "pap": "PAP", "pct": "percent", "road": "ROAD", "roar": "ROAR", "roi": "ROI",
+    "snr": "SNR", "srg": "SRG",
 }  # fmt: skip
 _MINUS, _THIN = "−", "\u202f"
 """A true minus sign, and a space that keeps a number in one line."""

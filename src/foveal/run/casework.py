@@ -48,6 +48,7 @@ class Casework:
             random_orders=plan.random_orders,
             random_regions=plan.random_regions,
             baseline=plan.measures.baseline,
+            baselines=plan.measures.baselines,
             seed=plan.seed,
             max_batch=plan.max_batch,
             perturbations=plan.measures.perturbations,

@@ -18,12 +18,9 @@ from foveal.models.layers import choose, recorded
 from foveal.run.again import GRADIENTS, STABILITY
 from foveal.run.casework import targets_of
 from foveal.run.local import Job
-from foveal.run.placing import PLACING
 from foveal.run.plan import ModelTable, Plan
 from foveal.store import Run
 
-_CURVE_PASSES = 26
-_RANDOM_CURVE_PASSES = 26
 _NAMES_A_CLASS = ("multiclass", "binary", "ordinal")
 _BACKWARD = 2
 """A backward pass counts as two forward ones."""
@@ -104,14 +101,14 @@ def _passes_of_image(
     channels = _channels(model, table) if scores_of_channels else 1
     places = [layers if explainer.watches_layer else 1 for explainer in explainers]
     own = [planned_passes(explainer, shape, channels) for explainer in explainers]
-    maps = sum(places)
     needs_gradient = any(e.wants.gradient or e.wants.input_gradient for e in explainers)
     per_target = 1 + sum(n * forward for n, (forward, _) in zip(places, own, strict=True))
-    names = [name for name in plan.measure_names if name not in PLACING]
-    if any(name.endswith("_auc") for name in names):
-        per_target += _CURVE_PASSES * maps + _RANDOM_CURVE_PASSES * plan.random_orders
-    if any(name.endswith("_drop") for name in names):
-        per_target += (2 + plan.random_regions) * maps
+    per_target += plan.trials.passes(
+        model.card.input.size,
+        maps=sum(places),
+        log_odds=model.card.task not in ("segmentation", "regression"),
+        lesions=any(table.regions for table in plan.images),
+    )
     backward = needs_gradient + sum(n * back for n, (_, back) in zip(places, own, strict=True))
     ahead, back = _passes_again(plan, model, list(zip(explainers, places, own, strict=True)))
     return 1 + targets * (per_target + ahead), targets * (backward + back)

@@ -1,6 +1,6 @@
 """The measures of a run, each asked for by name; what depends on no map is made once."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,26 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from foveal.core import Attribution, PlanError, Score
+from foveal.core import Attribution, PlanError
 from foveal.explainers import AbstractExplainer
 from foveal.explainers.grid import at_input_size
 from foveal.explainers.passes import Passes
-from foveal.measures import (
-    RemovalCurves,
-    RoiDrops,
-    Subject,
-    deletion_auc,
-    early_auc,
-    excess_drop,
-    insertion_auc,
-    make_subject,
-    masked_roi_drop,
-    random_curves,
-    removal_curves,
-    roi_drops,
-)
-from foveal.measures.curves import CurveKeywords, CurveSettings
-from foveal.measures.drops import DropKeywords
+from foveal.measures.baselines import PROTOCOL
 from foveal.measures.perturbation import Scale
 from foveal.models.borrow import borrowed
 from foveal.models.targets import TargetLike, fix, with_score
@@ -42,11 +27,10 @@ from foveal.run.again import (
     native_grain,
 )
 from foveal.run.one_image import Look
+from foveal.run.perturbing import PERTURBING, PerturbedMap, Perturbing
 from foveal.run.placing import PLACING, Place, PlacedMap, place_of
+from foveal.run.trials import Trials
 from foveal.store import Measured
-
-_FEATHER = 3 / 512
-"""Width of a removed region's edge as a share of the image's larger side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +41,8 @@ class Yardstick:
     random_orders: int = 0
     random_regions: int = 0
     baseline: str = "blur"
+    baselines: tuple[str, ...] = PROTOCOL
+    """Those of the headline of faithfulness, `srg`."""
     seed: int = 0
     max_batch: int = 16
     perturbations: int = PERTURBATIONS
@@ -74,9 +60,9 @@ class Asking:
         self, seen: Look, target: TargetLike, yardstick: Yardstick, layers: Sequence[str] = ()
     ) -> None:
         self.image = seen.pixels[0]
-        self._field = seen.field.mask
         self.module = seen.model.module
-        scale, self._score = _score_of(seen, target)
+        self.scale: Scale
+        self.scale, self._score = _score_of(seen, target)
         self._passes = Passes(seen.network)
         self.again = Again(
             seen,
@@ -86,30 +72,19 @@ class Asking:
             perturbations=yardstick.perturbations,
             layers=layers,
         )
-        self.curve_settings: CurveKeywords = {
-            "baseline": yardstick.baseline,
-            "scale": scale,
-            "seed": yardstick.seed,
-            "max_batch": seen.bound(yardstick.max_batch),
-        }
-        self.drop_settings: DropKeywords = {
-            **self.curve_settings,
-            "random": yardstick.random_regions,
-            "feather_px": _FEATHER * max(self.image.shape[1:]),
-        }
-
-    @cached_property
-    def subject(self) -> Subject:
-        """The image under perturbation, for all maps of it."""
-        settings = CurveSettings(**self.curve_settings)
-        return make_subject(
-            self.score,
-            self.image,
-            self._field,
-            baseline=settings.baseline,
-            scale=settings.scale,
-            max_batch=settings.max_batch,
+        self._trials = Trials(
+            names=frozenset(yardstick.names),
+            baseline=yardstick.baseline,
+            baselines=yardstick.baselines,
+            random_orders=yardstick.random_orders,
+            random_regions=yardstick.random_regions,
+            seed=yardstick.seed,
+            max_batch=seen.bound(yardstick.max_batch),
         )
+
+    def perturbing(self, place: Place) -> Perturbing:
+        """What is asked of the image under perturbation, for all maps of it."""
+        return Perturbing(self.score, self.image, place, self.scale, self._trials)
 
     def score(self, batch: Float[Tensor, "probe channel row column"]) -> Float[Tensor, " probe"]:
         """The target of this image, for probes in display units."""
@@ -127,10 +102,12 @@ class Measuring:
         place: Place,
         yardstick: Yardstick,
         asking: Asking | None = None,
+        attributions: Sequence[Attribution] = (),
     ) -> None:
         self.place = place
         self.yardstick = yardstick
         self._asking = asking
+        self._expected = tuple(attributions)
 
     def measure(
         self, attribution: Attribution, explainer: AbstractExplainer | None = None
@@ -144,16 +121,14 @@ class Measuring:
             PlanError: A measure that needs the model, where there is none, or the method, where
                 the map's settings do not say enough.
         """
-        native = torch.from_numpy(attribution.map).unsqueeze(0)
-        blank = torch.empty(1, 1, *self.place.field.shape)
-        made = _OneMap(self, at_input_size(native, blank)[0].numpy(), attribution, explainer)
+        made = _OneMap(self, self._on_grid(attribution), attribution, explainer)
         with borrowed(self._asking.module if self._asking else None):
             measured = [m for name in self.yardstick.names for m in made.measured(name)]
         if attribution.reason is None:
             return tuple(measured)
         empty = not made.values.any()
         return tuple(
-            m if m.score.name in OF_THE_MODEL else _with_reason(m, attribution.reason, empty=empty)
+            m if m.score.name in _OF_NO_MAP else _with_reason(m, attribution.reason, empty=empty)
             for m in measured
         )
 
@@ -172,16 +147,16 @@ class Measuring:
         return self._asking
 
     @cached_property
-    def random(self) -> list[RemovalCurves]:
-        """Curves of random orders, which every map of this image is compared with."""
-        return random_curves(
-            self.asking.score,
-            self.asking.image,
-            field=self.place.field,
-            orders=self.yardstick.random_orders,
-            subject=self.asking.subject,
-            **self.asking.curve_settings,
-        )
+    def perturbing(self) -> Perturbing:
+        """What is asked of the image under perturbation, once for all its maps."""
+        made = self.asking.perturbing(self.place)
+        made.expect({id(one): self._on_grid(one) for one in self._expected})
+        return made
+
+    def _on_grid(self, attribution: Attribution) -> Float[np.ndarray, "row column"]:
+        native = torch.from_numpy(attribution.map).unsqueeze(0)
+        blank = torch.empty(1, 1, *self.place.field.shape)
+        return at_input_size(native, blank)[0].numpy()
 
 
 def measuring(
@@ -193,7 +168,8 @@ def measuring(
     """The measures of one target of an image that a model has looked at, and of these maps."""
     place = place_of(seen.image, seen.field.mask, seen.regions)
     layers = watched_by(attributions)
-    return Measuring(place, yardstick, asking=Asking(seen, target, yardstick, layers))
+    asking = Asking(seen, target, yardstick, layers)
+    return Measuring(place, yardstick, asking, attributions)
 
 
 def watched_by(attributions: Sequence[Attribution]) -> list[str]:
@@ -223,7 +199,9 @@ class _OneMap:
             return PLACING[name](self.placed)
         if name in AGAIN:
             return AGAIN[name](self.again)
-        return _ASKING[name](self)
+        if name in PERTURBING:
+            return PERTURBING[name](self.perturbed)
+        return native_grain(self.attribution)
 
     @cached_property
     def placed(self) -> PlacedMap:
@@ -236,55 +214,13 @@ class _OneMap:
         return AgainMap(asking.again, self.attribution, explainer, costly=self.by.yardstick.costly)
 
     @cached_property
-    def curves(self) -> RemovalCurves | str:
-        asking = self.by.asking
-        return removal_curves(
-            asking.score,
-            asking.image,
-            self.values,
-            field=self.by.place.field,
-            subject=asking.subject,
-            **asking.curve_settings,
-        )
-
-    @cached_property
-    def drops(self) -> RoiDrops | str:
-        asking = self.by.asking
-        return roi_drops(
-            asking.score,
-            asking.image,
-            self.values,
-            field=self.by.place.field,
-            subject=asking.subject,
-            **asking.drop_settings,
-        )
-
-    def of_curves(self, measure: Callable[..., Score]) -> Iterator[Measured]:
-        asking, made = self.by.asking, self.curves
-        null = () if isinstance(made, str) else self.by.random
-        score = measure(
-            asking.score, asking.image, self.values, curves=made, null=null, **asking.curve_settings
-        )
-        yield Measured(score=score)
-
-    def of_drops(self, measure: Callable[..., Score]) -> Iterator[Measured]:
-        asking = self.by.asking
-        score = measure(
-            asking.score, asking.image, self.values, drops=self.drops, **asking.drop_settings
-        )
-        yield Measured(score=score)
+    def perturbed(self) -> PerturbedMap:
+        return PerturbedMap(self.by.perturbing, id(self.attribution), self.values)
 
 
-_ASKING: Mapping[str, Callable[[_OneMap], Iterator[Measured]]] = {
-    "masked_roi_drop": lambda made: made.of_drops(masked_roi_drop),
-    "excess_drop": lambda made: made.of_drops(excess_drop),
-    "deletion_auc": lambda made: made.of_curves(deletion_auc),
-    "early_auc": lambda made: made.of_curves(early_auc),
-    "insertion_auc": lambda made: made.of_curves(insertion_auc),
-    "hfpr": lambda made: native_grain(made.attribution),
-}
-MEASURED = (*PLACING, *_ASKING, *AGAIN)
+MEASURED = (*PLACING, *PERTURBING, "hfpr", *AGAIN)
 """The measures that a run can make."""
+_OF_NO_MAP = OF_THE_MODEL | {"lesion_drop"}
 
 
 def _with_reason(measured: Measured, reason: str, *, empty: bool) -> Measured:

@@ -13,20 +13,27 @@ from foveal.measures import measure_named
 from foveal.models.toml import checked, read_toml
 from foveal.run.again import GRADIENTS, PERTURBATIONS, STABILITY
 from foveal.run.measuring import MEASURED
+from foveal.run.perturbing import PERTURBING
 from foveal.run.placing import PLACING
+from foveal.run.trials import Trials
 from foveal.store.statement import checked_statement
 
 Level = Literal["quick", "standard", "full"]
 
 _PLACING = tuple(PLACING)
-_PERTURBING = ("masked_roi_drop", "excess_drop", "deletion_auc", "early_auc", "insertion_auc")
+_PERTURBING = (
+    "srg", "aopc", "deletion_auc", "early_auc", "insertion_auc", "average_drop",
+    "pct_increase_confidence", "sufficiency_delta", "average_gain", "masked_roi_drop",
+    "excess_drop", "lesion_drop", "relevance_rank_correlation", "faithfulness_estimate",
+    "faithfulness_correlation", "infidelity_normalized",
+)  # fmt: skip
 _STABLE = (*STABILITY, "repeat_variance")
 _HEALTH = (*GRADIENTS, "intensity_cv", "hfpr")
 _SANITY = ("mprt", "random_logit")
 LEVELS: Mapping[Level, tuple[str, ...]] = {
     "quick": _PLACING,
     "standard": _PLACING + _PERTURBING + _HEALTH + _STABLE,
-    "full": _PLACING + _PERTURBING + _HEALTH + _STABLE + _SANITY,
+    "full": _PLACING + tuple(PERTURBING) + _HEALTH + _STABLE + _SANITY,
 }
 """Which measures a level runs; `full` draws more random orders and regions for their chance, and
 measures the stability of methods too that send probes of their own."""
@@ -128,7 +135,13 @@ class MeasuresTable(_Table):
     """Random orders of patches behind the chance of the curves."""
     random_regions: Annotated[int, Field(ge=0)] | None = None
     """Random regions behind the chance of the drops."""
-    baseline: Literal["blur", "black", "field-mean"] = "blur"
+    baseline: Literal["blur", "linear", "annulus", "black", "field-mean"] = "blur"
+    """What replaces removed pixels, for all measures but `srg`."""
+    baselines: Annotated[
+        tuple[Literal["blur", "linear", "annulus", "black", "field-mean"], ...],
+        Field(min_length=1),
+    ] = ("blur", "linear", "annulus")
+    """The baselines of `srg`, the headline of faithfulness: its median over them."""
     perturbations: Annotated[int, Field(ge=1)] = PERTURBATIONS
     """Noisy copies of each image behind the measures of stability."""
 
@@ -219,6 +232,19 @@ class Plan(_Table):
         """As asked for, else the level's."""
         asked = self.measures.random_regions
         return RANDOM[self.level][1] if asked is None else asked
+
+    @property
+    def trials(self) -> Trials:
+        """How images are perturbed."""
+        return Trials(
+            names=frozenset(self.measure_names),
+            baseline=self.measures.baseline,
+            baselines=self.measures.baselines,
+            random_orders=self.random_orders,
+            random_regions=self.random_regions,
+            seed=self.seed,
+            max_batch=self.max_batch,
+        )
 
 
 def read_plan(path: Path) -> Plan:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from foveal.core import Image, ImageError, ModelError, PlanError, Region, StoreError
+from foveal.core import Attribution, Image, ImageError, ModelError, PlanError, Region, StoreError
 from foveal.explainers.request import MAX_BATCH
 from foveal.images import (
     carry_region,
@@ -16,6 +16,7 @@ from foveal.images import (
     read_regions,
     revive,
 )
+from foveal.measures.baselines import PROTOCOL
 from foveal.models import Model
 from foveal.run.again import PERTURBATIONS
 from foveal.run.casework import shrinking
@@ -83,6 +84,7 @@ def yardstick_of(run: Run, names: Sequence[str], level: Level) -> Yardstick:
         random_orders=told.get("random_orders", orders),
         random_regions=told.get("random_regions", drawn),
         baseline=told.get("baseline", "blur"),
+        baselines=tuple(told.get("baselines", PROTOCOL)),
         seed=int(str(run.header.get("seed") or 0)),
         max_batch=plan.get("max_batch", MAX_BATCH),
         perturbations=told.get("perturbations", PERTURBATIONS),
@@ -160,25 +162,45 @@ def _view(
         view = replace(view, regions=regions, losses=losses_of(carried))
     model = next((m for m in models if m.card.name == view.model), None)
     seen = replace(image, spacing_mm=_spacing_mm(case, view), modality=case.modality)
-    explained = tuple(_scored(e, view, seen, yardstick, model) for e in view.explained)
+    by_target = {
+        target: _measuring(own, view, seen, yardstick, model)
+        for target, own in _by_target(view).items()
+    }
+    explained = tuple(_scored(e, by_target[e.attribution.target]) for e in view.explained)
     return replace(view, explained=explained)
 
 
-def _scored(
-    explained: Explained, view: View, image: Image, yardstick: Yardstick, model: Model | None
-) -> Explained:
-    made = explained.attribution
-    asking = None
-    if model is not None:
-        if model.fingerprint != made.fingerprint:
-            raise ModelError(
-                f"{model.card.name} is not the model of this run: its card or its weights differ"
-            )
-        target = model.target(made.target.removeprefix("predicted: "))
-        asking = Asking(_look(view, image, model), target, yardstick, watched_by([made]))
+def _by_target(view: View) -> dict[str, list[Attribution]]:
+    """The maps of a view that share all that depends on no map."""
+    found: dict[str, list[Attribution]] = {}
+    for explained in view.explained:
+        found.setdefault(explained.attribution.target, []).append(explained.attribution)
+    return found
+
+
+def _measuring(
+    maps: Sequence[Attribution],
+    view: View,
+    image: Image,
+    yardstick: Yardstick,
+    model: Model | None,
+) -> Measuring:
+    """The measures of one target's maps."""
     place = place_of(image, view.field, view.regions)
-    fresh = Measuring(place, yardstick, asking).measure(made)
-    kept = tuple(m for m in explained.scores if m.score.name not in yardstick.names)
+    if model is None:
+        return Measuring(place, yardstick)
+    if any(made.fingerprint != model.fingerprint for made in maps):
+        raise ModelError(
+            f"{model.card.name} is not the model of this run: its card or its weights differ"
+        )
+    target = model.target(maps[0].target.removeprefix("predicted: "))
+    asking = Asking(_look(view, image, model), target, yardstick, watched_by(maps))
+    return Measuring(place, yardstick, asking, maps)
+
+
+def _scored(explained: Explained, by: Measuring) -> Explained:
+    fresh = by.measure(explained.attribution)
+    kept = tuple(m for m in explained.scores if m.score.name not in by.yardstick.names)
     return replace(explained, scores=kept + fresh)
 
 
