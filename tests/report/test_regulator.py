@@ -2,11 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from foveal.core import PlanError, StoreError
+from foveal.core import FINDINGS, Finding, PlanError, StoreError
 from foveal.report import schema, write_audit, write_page, write_results
 from foveal.report.checklist import CHECKLISTS, REQUIREMENTS, STATED, Item, checklist, filled
 from foveal.report.cohort import Cohort
@@ -187,6 +188,17 @@ def test_what_was_planned_stands_beside_what_was_done(make_run, make_case, make_
         "finished with 5 images, 1 of them failed",
     ]
     assert found.sittings == 2
+
+
+def test_findings_answer_for_failures_and_shortcuts(make_run, make_case, make_view, make_map):
+    labels = ("SHORTCUT_SUSPECTED", "PASS", "PASS")
+    maps = [
+        replace(make_map(key=f"gradcam@{n}"), finding=Finding(label=label, next_step="look"))
+        for n, label in enumerate(labels)
+    ]
+    found = record(make_run([make_case(views=(make_view(explained=tuple(maps)),))]))
+    assert FACTS["shortcuts"].tells(found) == "A shortcut is suspected in 1 of 3 diagnosed maps."
+    assert (FACTS["findings"].tells(found) or "").endswith(f"{FINDINGS['SHORTCUT_SUSPECTED']} (1).")
 
 
 def test_missing_numbers_are_deviations_with_their_reason(told):

@@ -1,11 +1,12 @@
 """The flat table holds every number of a run, and the dictionary says what each column is."""
 
 import csv
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 
-from foveal.core import REASONS, StoreError
+from foveal.core import FINDINGS, REASONS, Finding, StoreError
 from foveal.report import write_results
 from foveal.store import Case, Measured
 
@@ -13,7 +14,11 @@ from foveal.store import Case, Measured
 @pytest.fixture(scope="module")
 def run(make_run, make_case, make_view, make_map, make_score):
     unbounded = make_score(name="deletion_auc", value=7.0, range=(0, float("inf")))
-    maps = (make_map(scores=[Measured(score=unbounded)]), make_map(key="layercam"))
+    found = replace(
+        make_map(key="layercam"),
+        finding=Finding(label="DIFFUSE", cause="too deep a layer", next_step="look at others"),
+    )
+    maps = (make_map(scores=[Measured(score=unbounded)]), found)
     return make_run(
         [make_case("I-1"), make_case("I-0", views=(make_view(explained=maps),))],
         [make_case("I-2", views=(make_view(explained=()),)), Case(id="I-9", failure="too dark")],
@@ -42,12 +47,19 @@ def test_every_score_of_the_store_is_a_row_with_its_map_view_and_image(run, rows
 
 def test_a_map_without_scores_a_view_without_maps_and_a_failed_image_have_a_row_each(rows):
     alone = [row for row in rows if row["measure"] is None]
-    told = [(r["image"], r["model"], r["key"], r["prediction"], r["failure"]) for r in alone]
-    assert told == [
-        ("I-0", "grader", "layercam", "Severe", None),
-        ("I-2", "grader", None, "Severe", None),
-        ("I-9", None, None, None, "too dark"),
+    names = ("image", "model", "key", "prediction", "finding", "failure")
+    assert [tuple(row[name] for name in names) for row in alone] == [
+        ("I-0", "grader", "layercam", "Severe", "DIFFUSE", None),
+        ("I-2", "grader", None, "Severe", None, None),
+        ("I-9", None, None, None, None, "too dark"),
     ]
+
+
+def test_a_run_from_before_there_were_findings_is_told_as_well(make_run):
+    run = make_run()
+    (run.shard(0) / "findings.parquet").unlink(missing_ok=True)
+    table, _ = write_results(run)
+    assert set(pq.read_table(table)["finding"].to_pylist()) == {None}
 
 
 def test_a_missing_number_and_an_infinite_bound_are_null(rows):
@@ -63,6 +75,7 @@ def test_the_dictionary_says_every_column_measure_and_reason(run, rows):
         said = {(row["what"], row["name"]): row for row in csv.DictReader(file)}
     assert {name for what, name in said if what == "column"} == set(rows[0])
     assert {name for what, name in said if what == "reason"} == set(REASONS)
+    assert {name for what, name in said if what == "finding"} == set(FINDINGS)
     mass = said["measure", "relevance_mass"]
     assert (mass["direction"], mass["missing when"]) == ("higher", "the region is empty")
     assert said["measure", "deletion_auc"]["range"] == "[unbounded, unbounded]"

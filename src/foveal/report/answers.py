@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from foveal.core import FINDINGS
 from foveal.report.cohort import missing_in_words
 from foveal.report.families import FAMILIES, PLACE
 from foveal.report.limits import LIMITS
@@ -274,6 +275,23 @@ def interpretation(record: Record) -> str | None:
 def regions(record: Record) -> str | None:
     names = {pool.place.region for pool in record.pools if pool.valid and pool.place.region}
     return f"Measured on {listed(sorted(map(region_in_words, names)))}." if names else None
+
+
+def findings(record: Record) -> str | None:
+    """How often the diagnosis said what of a map."""
+    told = record.traits.findings.most_common()
+    return (
+        "; ".join(f"{FINDINGS[label]} ({times})" for label, times in told) + "." if told else None
+    )
+
+
+def shortcuts(record: Record) -> str | None:
+    """Whether maps that move the model lie elsewhere than the lesions."""
+    told = record.traits.findings
+    if not told:
+        return None
+    suspected = told["SHORTCUT_SUSPECTED"]
+    return f"A shortcut is suspected in {suspected} of {counted(told.total(), 'diagnosed map')}."
 
 
 def concluded(name: str) -> Callable[[Record], str | None]:

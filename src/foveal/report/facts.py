@@ -20,7 +20,6 @@ SECTIONS: Mapping[str, str] = {
     "performance": "How good the model is",
     "groups": "Is anything worse for some eyes?",
     "gallery": "Failure gallery",
-    "diagnosis": "What is wrong with the maps",
     "cases": "Image by image",
     "failures": "What failed",
     "methods": "Methods",
@@ -129,8 +128,8 @@ FACTS: Mapping[str, Fact] = {
     "gallery": Fact(
         answers.concluded("gallery"), section="gallery", supply="an image that can be explained"
     ),
-    "findings": Fact(answers.concluded("findings"), section="diagnosis", supply=_FINDINGS),
-    "shortcuts": Fact(answers.concluded("shortcuts"), section="diagnosis", supply=_FINDINGS),
+    "findings": Fact(answers.findings, section="cases", supply=_FINDINGS),
+    "shortcuts": Fact(answers.shortcuts, section="cases", supply=_FINDINGS),
     "limits": Fact(answers.limits, section="limits"),
     "not_causal": Fact(answers.not_causal, section="limits"),
     "not_a_device": Fact(answers.not_a_device, section="limits"),

@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foveal.core import FINDINGS as LABELS
 from foveal.core import REASONS, StoreError
 from foveal.store import Run
+from foveal.store.tables import FINDINGS
 
 TABLE, DICTIONARY = "results.parquet", "results-dictionary.csv"
 
@@ -63,6 +65,8 @@ COLUMNS = (
            range="logit, log-odds, probability, value"),
     Column("seed", _COUNT, "maps", "Seed of everything that was drawn", range="0 or more"),
     Column("map_reason", _TEXT, "maps", "Why the map is empty, by code; missing where it is not"),
+    Column("finding", _TEXT, "findings", "What the diagnosis says of the map, by label"),
+    Column("finding_cause", _TEXT, "findings", "Why, in words, where the scores tell"),
     Column("measure", _TEXT, "scores", "Measure; missing where the map was not measured"),
     Column("region", _TEXT, "scores", "Lesion or structure that was measured on; missing where the "
            "measure needs none"),
@@ -82,8 +86,8 @@ COLUMNS = (
 
 Key = tuple[object, ...]
 _MAP = ("image", "model", "key", "target")
-_KEYS = {"images": _MAP[:1], "views": _MAP[:2], "maps": _MAP}
-_NAMED_OTHERWISE = {"map_reason": "reason"}
+_KEYS = {"images": _MAP[:1], "views": _MAP[:2], "maps": _MAP, "findings": _MAP}
+_NAMED_OTHERWISE = {"map_reason": "reason", "finding": "label", "finding_cause": "cause"}
 _HEADINGS = ("what", "name", "meaning", "unit", "range", "direction", "missing when")
 
 
@@ -181,6 +185,8 @@ def _read(run: Run, number: int, name: str) -> pa.Table:
     ]
     keys = [key for key in _KEYS.get(name, _MAP) if key not in columns]
     path = run.shard(number) / f"{name}.parquet"
+    if name == "findings" and not path.exists():  # older runs have none
+        return FINDINGS.empty_table().select([*keys, *columns])
     try:
         return pq.read_table(path, columns=[*keys, *columns])
     except (OSError, ValueError) as problem:
@@ -188,7 +194,7 @@ def _read(run: Run, number: int, name: str) -> pa.Table:
 
 
 def _dictionary(run: Run) -> Iterator[Sequence[str]]:
-    """Columns, then the measures of this run, then the reasons why a number can be missing."""
+    """Columns, the measures of this run, the reasons why a number can be missing, the findings."""
     for column in COLUMNS:
         yield "column", column.name, column.meaning, column.unit, column.range, "", ""
     measures: Sequence[Mapping[str, Any]] = run.header.get("measures", ())  # type: ignore[assignment]
@@ -205,3 +211,5 @@ def _dictionary(run: Run) -> Iterator[Sequence[str]]:
         )
     for code, text in REASONS.items():
         yield "reason", code, text, "", "", "", ""
+    for label, text in LABELS.items():
+        yield "finding", label, text, "", "", "", ""

@@ -35,8 +35,8 @@ class Traits:
         self.layers: dict[str, Counter[str]] = {}
         self.notes: Counter[str] = Counter()
         """In how many maps each note stands: what a method did otherwise than its paper."""
-        self.answered = 0
-        """Views with calibrated probabilities beside the model's own."""
+        self.findings: Counter[str] = Counter()
+        """How often the diagnosis said what, by label."""
         self._labels: dict[str, Counter[str]] = {}
         self._cells: dict[str, list[tuple[float, float]]] = {}
         self._cells_mm: dict[str, list[tuple[float, float]]] = {}
@@ -55,7 +55,6 @@ class Traits:
         for view in case.views:
             self.lesions += sum(loss.lesions for loss in view.losses)
             self.lost += sum(loss.lesions_lost for loss in view.losses)
-            self.answered += bool(view.prediction.calibrated)
             for explained in view.explained:
                 self._add_map(case, view, explained)
 
@@ -85,6 +84,7 @@ class Traits:
         if made.layer is not None:
             self.layers.setdefault(explained.key, Counter())[made.layer] += 1
         self.notes.update(made.notes)
+        self.findings.update(f.label for f in (explained.finding,) if f is not None)
         field = view.field.shape[0], view.field.shape[1]
         rows, columns = way_of(case, view, field).cell(made.map.shape[-2:])
         self._cells.setdefault(explained.key, []).append((rows, columns))
