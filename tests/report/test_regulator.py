@@ -201,6 +201,17 @@ def test_findings_answer_for_failures_and_shortcuts(make_run, make_case, make_vi
     assert (FACTS["findings"].tells(found) or "").endswith(f"{FINDINGS['SHORTCUT_SUSPECTED']} (1).")
 
 
+def test_the_gate_is_told_only_where_it_was_decided(make_run):
+    gates = [
+        {"model": "grader", "key": key, "score": {"value": 0.5, "parts": {"passed": passed}}}
+        for key, passed in (("gradcam", True), ("lrp", False), ("rise", None))
+    ]
+    assert FACTS["gate"].tells(record(make_run(gates=gates))) == (
+        "A ruined model: gradcam on grader notices it; lrp on grader is not shown to notice it."
+    )
+    assert FACTS["gate"].tells(record(make_run(gates=gates[2:]))) is None
+
+
 def test_missing_numbers_are_deviations_with_their_reason(told):
     assert (
         "Relevance mass, 3 numbers", "1 missing: the mask has no pixel inside the field",

@@ -294,6 +294,18 @@ def shortcuts(record: Record) -> str | None:
     return f"A shortcut is suspected in {suspected} of {counted(told.total(), 'diagnosed map')}."
 
 
+def gate(record: Record) -> str | None:
+    """Whether each method notices a ruined model, decided over the maps of several patients."""
+    gates = record.header.get("gates", ())
+    decided = [gate for gate in gates if gate["score"]["parts"].get("passed") is not None]
+    told = [
+        f"{gate['key']} on {gate['model']} "
+        + ("notices it" if gate["score"]["parts"]["passed"] else "is not shown to notice it")
+        for gate in decided
+    ]
+    return f"A ruined model: {'; '.join(told)}." if told else None
+
+
 def concluded(name: str) -> Callable[[Record], str | None]:
     """What only the statistics over all images know."""
     return lambda record: record.concluded.get(name)

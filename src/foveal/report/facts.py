@@ -20,6 +20,7 @@ SECTIONS: Mapping[str, str] = {
     "performance": "How good the model is",
     "groups": "Is anything worse for some eyes?",
     "gallery": "Failure gallery",
+    "diagnosis": "What is wrong with the maps",
     "cases": "Image by image",
     "failures": "What failed",
     "methods": "Methods",
@@ -106,6 +107,12 @@ FACTS: Mapping[str, Fact] = {
         files=_TABLES,
         supply="measures with random weights and of another class: level “full” in the plan",
     ),
+    "gate": Fact(
+        answers.gate,
+        section="diagnosis",
+        files=_RUN,
+        supply="a verdict over several patients: level “full” in the plan",
+    ),
     "chances": Fact(answers.chances, section="together", files=_TABLES, supply=_PROOF),
     "missing": Fact(answers.missing, section="together", files=_TABLES, supply=_PROOF),
     "regions": Fact(answers.regions, section="together", files=_TABLES, supply=_MASKS),
@@ -128,8 +135,8 @@ FACTS: Mapping[str, Fact] = {
     "gallery": Fact(
         answers.concluded("gallery"), section="gallery", supply="an image that can be explained"
     ),
-    "findings": Fact(answers.findings, section="cases", supply=_FINDINGS),
-    "shortcuts": Fact(answers.shortcuts, section="cases", supply=_FINDINGS),
+    "findings": Fact(answers.findings, section="diagnosis", supply=_FINDINGS),
+    "shortcuts": Fact(answers.shortcuts, section="diagnosis", supply=_FINDINGS),
     "limits": Fact(answers.limits, section="limits"),
     "not_causal": Fact(answers.not_causal, section="limits"),
     "not_a_device": Fact(answers.not_a_device, section="limits"),
