@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from foveal.core import REASONS, Direction, Score
 from foveal.report.colour import scale_of
+from foveal.report.verdicts import Verdicts
 from foveal.report.words import ALL_LESIONS
 from foveal.store import Case, View
 
@@ -63,6 +64,7 @@ class Cohort:
         """How often each model said what."""
         self.passes: dict[str, Counter[str]] = {}
         """Maps, and the forward and backward passes made for them alone, by the maps' name."""
+        self.verdicts = Verdicts()
         self._numbers: dict[Place, _Numbers] = {}
         self._headline: dict[Place, _Numbers] = {}
 
@@ -96,6 +98,9 @@ class Cohort:
 
     def _add_view(self, view: View) -> None:
         chosen = _headline_regions(view)
+        for target in dict.fromkeys(e.attribution.target for e in view.explained):
+            maps = [e for e in view.explained if e.attribution.target == target]
+            self.verdicts.add(view.model, pooled_target(target), maps)
         for explained in view.explained:
             made = explained.attribution
             self.maps += 1

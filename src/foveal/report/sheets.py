@@ -12,6 +12,7 @@ from foveal.report.curves import CurvePlot, curve_plots
 from foveal.report.diagnosis import FindingSheet, finding_sheets
 from foveal.report.pictures import MapSheet, PictureSheet, map_grid, map_sheet, picture_sheet
 from foveal.report.tables import ScoreTable, score_table
+from foveal.report.verdicts import named_headline, verdict_notes
 from foveal.report.words import (
     SEGMENTATION,
     answer_in_words,
@@ -129,7 +130,7 @@ def view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
                 maps=tuple(map_sheet(case, view, e, way, picture) for e in maps),
                 scores=score_table(maps, anatomy),
                 curves=tuple(curve_plots(maps)),
-                notes=tuple(_notes(maps)),
+                notes=(*verdict_notes(named_headline(maps)), *_notes(maps)),
                 findings=tuple(finding_sheets(maps)),
             )
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from foveal.report.cohort import Cohort, Pool
@@ -36,6 +37,8 @@ class Standing:
     title: str
     measures: tuple[str, ...]
     rows: tuple["StandingRow", ...]
+    notes: tuple[str, ...] = ()
+    """What must be known before the numbers are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,7 @@ def summary(header: Header, cohort: Cohort, history: History, unfinished: int) -
     return Summary(
         lead=_lead(header, cohort),
         facts=tuple(_facts(header, cohort, unfinished)),
-        standings=tuple(_standings(header, cohort.headline())),
+        standings=tuple(_standings(header, cohort)),
         parts=tuple(_parts(cohort.pools())),
         provenance=tuple(_provenance(header, history)),
     )
@@ -180,8 +183,8 @@ def _classes(header: Header, name: str) -> Sequence[str]:
     return next((m["classes"] for m in header["models"] if m["name"] == name), ())
 
 
-def _standings(header: Header, pools: Sequence[Pool]) -> Iterator[Standing]:
-    for (model, target), own in _by_question(pools).items():
+def _standings(header: Header, cohort: Cohort) -> Iterator[Standing]:
+    for (model, target), own in _by_question(cohort.headline()).items():
         measures = headline(dict.fromkeys(pool.place.measure for pool in own))
         keys = list(dict.fromkeys(pool.place.key for pool in own))
         found = {(pool.place.key, pool.place.measure): pool for pool in own}
@@ -195,6 +198,7 @@ def _standings(header: Header, pools: Sequence[Pool]) -> Iterator[Standing]:
                 )
                 for key in keys
             ),
+            notes=tuple(cohort.verdicts.notes(model, target, partial(map_label, header))),
         )
 
 

@@ -1,0 +1,63 @@
+"""Whether removal curves may be read here at all: said beside the numbers that they would give."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from foveal.analysis.faithfulness import rank_agreement, separations
+from foveal.core import Score
+from foveal.report.words import counted, listed, map_name, number
+from foveal.store import Explained
+
+_HEADLINE = "srg"
+
+
+class Verdicts:
+    """The headline of faithfulness of each model, target and method, image by image."""
+
+    def __init__(self) -> None:
+        self._scores: dict[tuple[str, str], dict[str, list[Score]]] = {}
+
+    def add(self, model: str, target: str, maps: Sequence[Explained]) -> None:
+        """Count the maps of one image for one target."""
+        kept = self._scores.setdefault((model, target), {})
+        for explained in maps:
+            for score in _headline(explained):
+                kept.setdefault(explained.key, []).append(score)
+
+    def notes(self, model: str, target: str, label: Callable[[str], str]) -> Iterator[str]:
+        """What must be known before the numbers are read; `label` names a map by its key."""
+        found = self._scores.get((model, target), {})
+        return verdict_notes({label(key): scores for key, scores in found.items()})
+
+
+def named_headline(maps: Sequence[Explained]) -> dict[str, list[Score]]:
+    """The headline of faithfulness of one image's maps, where it was measured."""
+    return {map_name(e.key, e.attribution): _headline(e) for e in maps if _headline(e)}
+
+
+def verdict_notes(scores: Mapping[str, Sequence[Score]]) -> Iterator[str]:
+    """Baselines under which curves judge no map, and whether all of them rank the methods alike.
+
+    `scores` holds the `srg` of each method's maps, an image each.
+    """
+    own = separations(max(scores.values(), key=len)) if scores else ()
+    blind = [one for one in own if one.verdict == "uninformative"]
+    if blind:
+        said = [f"{one.baseline} (AUROC {number(one.auroc)})" for one in blind]
+        yield (
+            f"Curves are uninformative with {listed(said)} in place of what is removed: over "
+            f"{counted(blind[0].images, 'image')} not even the model’s own order of patches stands "
+            "out from random ones. Do not judge maps by SRG, AOPC, deletion or insertion there."
+        )
+    if len({len(own) for own in scores.values()}) != 1:
+        return
+    ranks = rank_agreement(scores)
+    if ranks.verdict == "inconclusive" and ranks.w is not None:
+        best = [f"{method} with {baseline}" for baseline, method in ranks.best.items()]
+        yield (
+            "Which method is best by SRG is inconclusive: the baselines rank them differently "
+            f"(Kendall’s W {number(ranks.w)}; first: {listed(best)})."
+        )
+
+
+def _headline(explained: Explained) -> list[Score]:
+    return [m.score for m in explained.scores if m.score.name == _HEADLINE]
