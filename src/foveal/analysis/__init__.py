@@ -40,6 +40,12 @@ from foveal.analysis.deferral import (
 )
 from foveal.analysis.diagnosis import ROWS, diagnose_map, frequencies, variance_limit
 from foveal.analysis.estimate import Comparison, Estimate
+from foveal.analysis.faithfulness import (
+    RankAgreement,
+    Separation,
+    rank_agreement,
+    separations,
+)
 from foveal.analysis.mixed import mixed_model
 from foveal.analysis.multiplicity import benjamini_hochberg, holm
 from foveal.analysis.performance import (
@@ -118,11 +124,13 @@ __all__ = [
     "Platt",
     "ProxyCheck",
     "QuadraticKappa",
+    "RankAgreement",
     "Recalibration",
     "ReliabilityBin",
     "RiskCoverage",
     "SelectiveRate",
     "SelectiveRisk",
+    "Separation",
     "Spearman",
     "Subgroup",
     "Temperature",
@@ -168,11 +176,13 @@ __all__ = [
     "murphy",
     "proportion",
     "quadratic_kappa",
+    "rank_agreement",
     "rates",
     "read_calibrator",
     "recalibrate",
     "reliability_table",
     "risk_coverage",
+    "separations",
     "sign_flip",
     "size_for_auc",
     "size_for_paired_difference",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from foveal.analysis.faithfulness import rank_agreement, separations
+from foveal.analysis import rank_agreement, separations
 from foveal.core import Score
 from foveal.report.words import counted, listed, map_name, number
 from foveal.store import Explained
