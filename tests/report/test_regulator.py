@@ -229,7 +229,8 @@ def test_a_run_says_how_small_a_thing_its_maps_show(told, make_run, make_case):
     assert "No DR" in limits["Classes without an example: grader"]
     unknown = record(make_run([make_case(), make_case("I-1", spacing_mm=None)]))
     texts = [limit.text for limit in unknown.limits]
-    assert any("The pixel spacing of 1 image of 2 is not known" in text for text in texts)
+    (unscaled,) = [text for text in texts if text.startswith("The pixel spacing of 1 image of 2 ")]
+    assert unscaled.endswith("as the median over the images: Grad-CAM 10 × 10.")
 
 
 def test_what_must_never_be_said_is_in_no_report(make_run):

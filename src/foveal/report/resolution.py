@@ -17,7 +17,7 @@ def own_limits(header: Mapping[str, Any], cohort: Cohort, traits: Traits) -> tup
     """The limits of one run, found in its own numbers."""
     return (
         *_of_cells(header, traits),
-        *_of_spacing(cohort, traits),
+        *_of_spacing(header, cohort, traits),
         *_of_lesions(traits),
         *_of_classes(header, cohort, traits),
         Limit(
@@ -58,14 +58,20 @@ def _of_cells(header: Mapping[str, Any], traits: Traits) -> Iterator[Limit]:
     )
 
 
-def _of_spacing(cohort: Cohort, traits: Traits) -> Iterator[Limit]:
+def _of_spacing(header: Mapping[str, Any], cohort: Cohort, traits: Traits) -> Iterator[Limit]:
     unknown = cohort.explained - traits.spaced
     if not unknown:
         return
+    told = [
+        f"{map_label(header, key)} {number(cell[0])} × {number(cell[1])}"
+        for key in traits.keys
+        if (cell := traits.cell(key)) is not None
+    ]
     yield Limit(
         "Images without a scale",
         f"The pixel spacing of {counted(unknown, 'image')} of {cohort.explained} is not known, so "
-        "for these nothing can be said in micrometres.",
+        "for these nothing can be said in micrometres. In pixels of the original, one cell of a "
+        f"map covers, as the median over the images: {'; '.join(told)}.",
     )
 
 
