@@ -7,7 +7,7 @@ from PIL import Image as PillowImage
 
 from foveal.core import Score
 from foveal.models import load
-from foveal.run import open_job, read_plan, remeasure, run
+from foveal.run import estimate, open_job, read_plan, remeasure, run
 from foveal.run.diagnosing import findings_of, renew_findings, variance_limits
 from foveal.run.gating import gates_kept, witnesses_of
 from foveal.run.measuring import Yardstick
@@ -117,3 +117,27 @@ def test_a_patient_stands_for_the_cohort_once(six_eyes):
     first = witnesses_of(cases, model)[0]
     assert set(first.maps) == {"gradcam", "occlusion-8"}
     assert {one.target.partition(":")[0] for one in first.maps.values()} == {"predicted"}
+
+
+def test_the_estimate_counts_the_passes_of_the_gate(six_eyes, monkeypatch):
+    plan = read_plan(six_eyes / "plan.toml")
+    chosen = plan.measures.model_copy(update={"names": ("mprt",)})
+    plan = plan.model_copy(update={"measures": chosen, "methods": plan.methods[:1]})
+    job = open_job(plan, six_eyes, trust=True)
+    foreseen = estimate(job).forward
+    (model,) = job.models
+    forwards = []
+    before = type(model).forward
+
+    def counting(self, images):
+        forwards.append(len(images))
+        return before(self, images)
+
+    monkeypatch.setattr(type(model), "forward", counting)
+    run(job)
+    # Two layers with weights, three seeds, and the trained model's own; the seventh image fails,
+    # and choosing the layer takes a pass a target. Six patients answer, the seventh was foreseen.
+    explanations = 1 + 3 * 2
+    of_images = 6 * (1 + 2 * (1 + explanations)) + 2
+    assert sum(forwards) == of_images + 6 * explanations
+    assert foreseen == 7 * (1 + 2 * (1 + explanations)) + 7 * explanations

@@ -12,11 +12,14 @@ from foveal.explainers import AbstractExplainer, Frame, Seen, Watched
 from foveal.measures import RandomSettings
 from foveal.measures.noise import REPEATS
 from foveal.measures.reinitialise import running_order, stages_of
+from foveal.measures.sanity import FEWEST_PATIENTS
 from foveal.models import Model
 from foveal.models.borrow import borrowed
 from foveal.models.layers import choose, recorded
 from foveal.run.again import GRADIENTS, STABILITY
 from foveal.run.casework import targets_of
+from foveal.run.diagnosing import GATE
+from foveal.run.gating import WITNESSES
 from foveal.run.local import Job
 from foveal.run.plan import ModelTable, Plan
 from foveal.store import Run
@@ -54,9 +57,11 @@ def estimate(job: Job) -> Estimate:
         targets = len(targets_of(model, table))
         layers = max(1, len(table.layers or ()))
         ahead, back = _passes_of_image(job.plan, model, table, targets, layers)
-        forward += ahead * left
-        backward += back * left
-        seconds += (ahead + _BACKWARD * back) * left * _seconds_of_pass(model)
+        gate_ahead, gate_back = _passes_of_gate(job, model, layers) if left else (0, 0)
+        ahead, back = ahead * left + gate_ahead, back * left + gate_back
+        forward += ahead
+        backward += back
+        seconds += (ahead + _BACKWARD * back) * _seconds_of_pass(model)
     return Estimate(images=left, forward=forward, backward=backward, minutes=seconds / 60)
 
 
@@ -112,6 +117,25 @@ def _passes_of_image(
     backward = needs_gradient + sum(n * back for n, (_, back) in zip(places, own, strict=True))
     ahead, back = _passes_again(plan, model, list(zip(explainers, places, own, strict=True)))
     return 1 + targets * (per_target + ahead), targets * (backward + back)
+
+
+def _passes_of_gate(job: Job, model: Model, layers: int) -> tuple[int, int]:
+    """Of asking once, over several patients, whether the methods notice a ruined model.
+
+    Who the patients are only the files may tell: without a manifest each image is another one's.
+    """
+    witnesses = min(WITNESSES, len({entry.patient or entry.name for entry in job.entries}))
+    if GATE not in job.plan.measure_names or witnesses < FEWEST_PATIENTS:
+        return 0, 0
+    times = witnesses * _explanations_of_sanity({GATE}, model)
+    shape = (model.card.input.channels, *model.card.input.size)
+    forward = backward = 0
+    for explainer in job.plan.explainers().values():
+        maps = layers if explainer.watches_layer else 1
+        ahead, back = planned_passes(explainer, shape)
+        forward += times * maps * (1 + ahead)
+        backward += times * maps * (explainer.wants.backward + back)
+    return forward, backward
 
 
 def _passes_again(
