@@ -14,7 +14,7 @@ from foveal.synthetic import Eye, cohort, grader_card
 _PLAN = """\
 # What `foveal demo` ran. Run it again with `foveal run plan.toml --trust`.
 name = "Retinopathy grader on synthetic eyes"
-level = "standard"
+level = "quick"        # standard asks the model a few thousand times more for each image
 seed = {seed}
 
 [[images]]
@@ -36,11 +36,6 @@ name = "layercam"
 name = "integratedgradients"
 steps = 16
 baseline = "blur"
-
-[measures]
-random_orders = 2
-random_regions = 8
-perturbations = 8
 
 [output]
 folder = "run"
