@@ -94,6 +94,7 @@ def snippets(name: str) -> str:
                 "synthetic",
                 "statistics",
                 "calibration",
+                "diagnosis",
             )
         ),
     ],
