@@ -4,7 +4,16 @@ import sys
 
 import torch
 
-from benchmarks import agreement, cams, cohort, curves, memory, probes, windows
+from benchmarks import (
+    agreement,
+    cams,
+    cohort,
+    cohort_statistics,
+    curves,
+    memory,
+    probes,
+    windows,
+)
 
 
 def main() -> None:
@@ -18,6 +27,7 @@ def main() -> None:
         "memory": memory.main,
         "curves": curves.main,
         "cohort": cohort.main,
+        "cohort-statistics": cohort_statistics.main,
     }
     asked = sys.argv[1:] or list(known)
     kept = [known[name]() for name in asked]

@@ -170,7 +170,7 @@ def test_a_run_gets_a_figure_for_each_explained_image(make_run, make_case):
     assert [path.parent for path in written] == [run.folder / "figures"] * 2
     assert re.fullmatch(r"[\w%. $-]+\.png", written[1].name)
     assert all(path.exists() for path in written)
-    assert len(list((run.folder / "figures").iterdir())) == 2
+    assert len(list((run.folder / "figures").glob("*.png"))) == 2
 
 
 def test_long_names_that_are_kept_give_figures_of_their_own(make_run, make_case):

@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 
 from foveal.core import Prediction, Region, StoreError
 from foveal.report import case_html, write_page
+from foveal.report.proof import picks, proof_of
 from foveal.store import Case, Loss, Measured, Run
 
 VOID = {"meta", "input", "br", "img", "link", "hr"}
@@ -233,17 +234,19 @@ def test_the_same_run_gives_the_same_bytes(make_run):
     assert write_page(run).read_bytes() == first
 
 
-def test_a_long_run_shows_the_first_names_and_counts_all(make_run, make_case):
+def test_a_long_run_shows_the_first_names_and_the_gallery_and_counts_all(
+    make_run, make_case, monkeypatch
+):
+    monkeypatch.setattr(picks, "SHOWN", 1)
     names = ["I-3", "I-1", "I-4", "I-0", "I-2"]
     run = make_run([make_case(n) for n in names[:3]], [make_case(n) for n in names[3:]])
-    document, _ = page_of(run, max_cases=2)
-    assert "first 2 of 5 explained images" in document.text
-    assert [a["class"] for a in document.all("section") if a.get("class")].count("fv-case") == 2
-    assert "Images 5 of 5 explained" in document.text
-    assert document.text.index("I-0 Fundus") < document.text.index("I-1 Fundus")
-    assert "I-2" not in document.text
-    none, _ = page_of(run, max_cases=0)
-    assert "first 0 of 5" in none.text
+    gallery = {name for pick in proof_of(run).picks for name in pick.images}
+    for first in ([], ["I-0", "I-1"]):
+        document, _ = page_of(run, max_cases=len(first))
+        shown = sorted({*gallery, *first})
+        assert f"shows {len(shown)} of 5 explained images" in document.text
+        assert re.findall(r"(I-\d) Fundus photograph, right", document.text) == shown
+        assert "Images 5 of 5 explained" in document.text
     with pytest.raises(ValueError, match="max_cases must be 0 or more, but is -1"):
         write_page(run, max_cases=-1)
 

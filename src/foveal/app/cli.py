@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from foveal import __version__
+from foveal.app.calibrating import calibrate
 from foveal.app.gallery import gallery
 from foveal.app.looking import check, inspect, measures, methods
 from foveal.app.running import demo, explain, measure, report, run
@@ -27,7 +28,7 @@ def foveal() -> None:
 
 
 for _command in (
-    demo, gallery, run, explain, measure, report, manifest, verify, methods, measures,
+    demo, gallery, run, explain, measure, report, calibrate, manifest, verify, methods, measures,
     inspect, check,
 ):  # fmt: skip
     foveal.add_command(_command)

@@ -15,6 +15,8 @@ from foveal.report.describe import description
 from foveal.report.diagnosis import Diagnoses, diagnosis_facts, finding_facts
 from foveal.report.history import History, history
 from foveal.report.limits import LIMITS
+from foveal.report.proof.conclude import proof_of
+from foveal.report.proof.plain import plain as proven
 from foveal.report.record import record_of
 from foveal.report.regulator import plain, regulator
 from foveal.report.traits import Traits
@@ -75,6 +77,7 @@ def _pieces(run: Run) -> Iterator[str]:
     tail = {
         "cohort": _cohort(cohort),
         "diagnosis": diagnosis_facts(diagnoses, run.header),
+        "proof": proven(proof_of(run)),
         "concepts": [_concept(one) for one in concept_scores(run.header)],
         "regulator": plain(regulator(record_of(run, cohort, traits))),
         "log": _log(history(run)),

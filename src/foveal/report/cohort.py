@@ -4,34 +4,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
-from typing import NamedTuple
 
+from foveal.analysis.records import Place, pooled_target
 from foveal.core import REASONS, Direction, Score
 from foveal.report.colour import scale_of
 from foveal.report.verdicts import Verdicts
 from foveal.report.words import ALL_LESIONS
 from foveal.store import Case, View
 
-_PREDICTED = "predicted"
-
-
-class Place(NamedTuple):
-    """What numbers are taken together: one measure of one method's maps, on one region."""
-
-    model: str
-    target: str
-    key: str
-    measure: str
-    region: str | None
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Numbers taken together.
-
-    There are no intervals: these need to know which eyes belong to one patient, and which
-    comparisons were planned.
-    """
+    """Numbers taken together, counted as cases go by; their intervals are those of `Proof`."""
 
     place: Place
     direction: Direction
@@ -176,11 +160,6 @@ def beats_chance(score: Score) -> bool:
     rivals = [score.chance, *(score.null or ())]
     least = _UNNOTICED if score.null else 0.0
     return sign * score.value > max(sign * rival for rival in rivals) + least
-
-
-def pooled_target(target: str) -> str:
-    """`predicted: Severe` and `predicted: Mild` answer one question: why this prediction?"""
-    return _PREDICTED if target.startswith(f"{_PREDICTED}: ") else target
 
 
 def missing_in_words(missing: Mapping[str, int]) -> str:

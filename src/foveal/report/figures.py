@@ -1,6 +1,7 @@
 """Small multiples of one case: the original, then each map over it with its scale beside it."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Unpack
@@ -12,6 +13,9 @@ from matplotlib.figure import Figure
 from foveal.core import StoreError
 from foveal.report.drawing import Drawing, DrawingKeywords, small_picture
 from foveal.report.panels import INK, Slot, draw_map, draw_original
+from foveal.report.proof.chapter import plots
+from foveal.report.proof.conclude import proof_of
+from foveal.report.summary import map_label
 from foveal.report.words import answer_in_words, title
 from foveal.store import Case, Explained, Run, View
 
@@ -85,6 +89,8 @@ def save_figure(figure: Figure, path: Path) -> None:
 def write_figures(run: Run, **drawing: Unpack[DrawingKeywords]) -> list[Path]:
     """One PNG for each case of a run that was explained, in its folder `figures`.
 
+    The plots of the cohort are SVG in `figures/cohort`. Gives the PNGs.
+
     Raises:
         StoreError: A damaged shard, or a folder that cannot be written.
         ValueError: A setting of `Drawing` that is out of range.
@@ -92,11 +98,13 @@ def write_figures(run: Run, **drawing: Unpack[DrawingKeywords]) -> list[Path]:
     folder = run.folder / "figures"
     written = []
     try:
-        folder.mkdir(exist_ok=True)
+        (folder / "cohort").mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise StoreError(
             f"cannot make the folder for figures: {problem.strerror or problem}"
         ) from problem
+    for plot in plots(proof_of(run), partial(map_label, run.header)):
+        save_figure(plot.figure, folder / "cohort" / f"{plot.name}.svg")
     for case in run.cases():
         if case.failure is None:
             written.append(folder / f"{file_stem(case.id)}.png")

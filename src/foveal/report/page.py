@@ -2,7 +2,7 @@
 
 import os
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from foveal.report.concepts import concept_scores, methods_of
 from foveal.report.diagnosis import Diagnoses
 from foveal.report.history import history
 from foveal.report.limits import LIMITS
+from foveal.report.proof.chapter import Chapter
 from foveal.report.record import record_of
 from foveal.report.regulator import regulator
 from foveal.report.sheets import anchor, case_sheet
@@ -49,9 +50,11 @@ def write_page(run: Run, *, max_cases: int = MAX_CASES) -> Path:
         with TemporaryFile(dir=run.folder) as spool:
             traits = Traits()
             diagnoses = Diagnoses()
-            cohort, sections = _read(run, _Sections(spool, max_cases), diagnoses, traits)
+            chapter = Chapter(run, _header(run))
+            sections = _Sections(spool, max_cases, chapter.images)
+            cohort = _read(run, sections, diagnoses, traits, chapter)
             with hidden.open("w", encoding="utf-8", newline="\n") as page:
-                page.writelines(_page(run, cohort, diagnoses, traits, sections))
+                page.writelines(_page(run, cohort, diagnoses, traits, sections, chapter))
         hidden.replace(path)
     except OSError as problem:
         raise StoreError(f"cannot write the report: {problem.strerror or problem}") from problem
@@ -87,22 +90,34 @@ class _Section:
 
 
 class _Sections:
-    """The sections of the cases whose names come first, on disk until the page is written."""
+    """The sections of the cases whose names come first, on disk until the page is written.
 
-    def __init__(self, spool: IO[bytes], limit: int) -> None:
+    Some cases are there in any case, and do not count for the limit.
+    """
+
+    def __init__(self, spool: IO[bytes], limit: int, always: Container[str] = ()) -> None:
         self._spool = spool
         self._limit = limit
-        self.places: list[_Section] = []
+        self._always = always
+        self._first: list[_Section] = []
+        self._others: list[_Section] = []
+
+    @property
+    def places(self) -> list[_Section]:
+        """All that are there, by name."""
+        return sorted([*self._first, *self._others])
 
     def wants(self, name: str) -> bool:
-        full = len(self.places) >= self._limit
-        return not full or (self._limit > 0 and name < self.places[-1].name)
+        if name in self._always or len(self._first) < self._limit:
+            return True
+        return self._limit > 0 and name < self._first[-1].name
 
     def add(self, name: str, text: str) -> None:
         start = self._spool.seek(0, os.SEEK_END)
         place = _Section(name=name, start=start, length=self._spool.write(text.encode()))
-        self.places.insert(bisect(self.places, place), place)
-        del self.places[self._limit :]
+        self._first.insert(bisect(self._first, place), place)
+        self._others += [one for one in self._first[self._limit :] if one.name in self._always]
+        del self._first[self._limit :]
 
     def __iter__(self) -> Iterator[str]:
         for place in self.places:
@@ -111,8 +126,8 @@ class _Sections:
 
 
 def _read(
-    run: Run, sections: _Sections, diagnoses: Diagnoses, traits: Traits
-) -> tuple[Cohort, _Sections]:
+    run: Run, sections: _Sections, diagnoses: Diagnoses, traits: Traits, chapter: Chapter
+) -> Cohort:
     """Read every case once: count it, and set its section where the page will show it."""
     cohort = Cohort()
     template = environment().get_template("case.html")
@@ -120,23 +135,30 @@ def _read(
         cohort.add(case)
         diagnoses.add(case)
         traits.add(case)
+        chapter.add(case)
         if case.failure is None and sections.wants(case.id):
             sections.add(case.id, template.render(case=case_sheet(case)))
         del case  # the next one is read before this name is set again
-    return cohort, sections
+    return cohort
 
 
 def _page(
-    run: Run, cohort: Cohort, diagnoses: Diagnoses, traits: Traits, sections: _Sections
+    run: Run,
+    cohort: Cohort,
+    diagnoses: Diagnoses,
+    traits: Traits,
+    sections: _Sections,
+    chapter: Chapter,
 ) -> Iterator[str]:
     header = _header(run)
     told = history(run)
     asked = regulator(record_of(run, cohort, traits))
     unfinished = header.get("shards", 0) - len(run.numbers())
+    label = partial(map_label, header)
     template = environment().get_template("report.html")
     return template.generate(
         header=header,
-        summary=summary(header, cohort, told, max(0, unfinished)),
+        summary=summary(header, cohort, told, max(0, unfinished), chapter.proof),
         cohort=cohort,
         diagnosis=diagnoses.sheet(header),
         concepts=concept_scores(header),
@@ -144,7 +166,8 @@ def _page(
         history=told,
         limits=(*LIMITS, *asked.limits),
         regulator=asked,
-        label=partial(map_label, header),
+        label=label,
+        **chapter.parts(label),
         described=[measure["name"] for measure in header["measures"]],
         shown=sections.places,
         sections=sections,

@@ -9,6 +9,8 @@ from foveal.report.cohort import Cohort, Pool
 from foveal.report.concepts import concept_scores, methods_of
 from foveal.report.families import by_family, headline
 from foveal.report.history import History
+from foveal.report.proof.conclude import Proof
+from foveal.report.proof.say import estimate_in_words, question
 from foveal.report.words import (
     ALL_LESIONS,
     DIRECTIONS,
@@ -78,7 +80,9 @@ class Summary:
     provenance: Terms
 
 
-def summary(header: Header, cohort: Cohort, history: History, unfinished: int) -> Summary:
+def summary(
+    header: Header, cohort: Cohort, history: History, unfinished: int, proof: Proof
+) -> Summary:
     """The summary of a run.
 
     Args:
@@ -86,10 +90,11 @@ def summary(header: Header, cohort: Cohort, history: History, unfinished: int) -
         cohort: All its cases.
         history: Its log.
         unfinished: Shards that are still to be done.
+        proof: What its tables say of the cohort.
     """
     return Summary(
         lead=_lead(header, cohort),
-        facts=tuple(_facts(header, cohort, unfinished)),
+        facts=(*_facts(header, cohort, unfinished), *_proven(proof)),
         standings=tuple(_standings(header, cohort)),
         parts=tuple(_parts(cohort.pools())),
         provenance=tuple(_provenance(header, history)),
@@ -165,6 +170,26 @@ def _facts(header: Header, cohort: Cohort, unfinished: int) -> Iterator[tuple[st
         yield "Maps with nothing to show", str(cohort.without_map.total())
 
 
+def _proven(proof: Proof) -> Iterator[tuple[str, str]]:
+    """The first number of each part, with its interval."""
+    for found in proof.performances:
+        name, _, value = found.numbers[0]
+        of = counted(found.images, "labelled image")
+        yield f"{name} of {found.model}", f"{estimate_in_words(value)}, on {of}"
+    for found in proof.trusts:
+        for reading in found.readings:
+            if reading.top.ece is not None and reading.top.null_mean is not None:
+                error, perfect = number(reading.top.ece), number(reading.top.null_mean)
+                yield (
+                    f"Calibration error, {reading.name}",
+                    f"{error}; perfect calibration would show {perfect}",
+                )
+    if proof.groups.tables:
+        gaps = counted(proof.groups.gaps, "gap")
+        yield "Groups of eyes", f"{len(proof.groups.found)} of {gaps} with an adjusted p below 0.05"
+    yield "Unit of all intervals", proof.unit
+
+
 def _answers(classes: Sequence[str], said: Mapping[str, int]) -> str:
     """How often each answer came, in the order of the classes; numbers are only counted."""
     if len(said) > max(len(classes), _ANSWERS):
@@ -236,8 +261,7 @@ def _by_question(pools: Sequence[Pool]) -> dict[tuple[str, str], list[Pool]]:
 
 
 def _title(model: str, target: str) -> str:
-    what = "the predicted class" if target == "predicted" else target
-    return f"{model}, maps for {target_in_words(what)}"
+    return f"{model}, maps for {question(target)}"
 
 
 def _provenance(header: Header, history: History) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from foveal.report.cohort import beats_chance, missing_in_words
 from foveal.report.inline import svg_path
+from foveal.report.proof.say import p_in_words, question, rule_in_words, sentence
 from foveal.report.summary import check_in_words
 from foveal.report.words import (
     DIRECTIONS,
@@ -44,8 +45,12 @@ def environment() -> Environment:
         "missing_in_words": missing_in_words,
         "number": number,
         "numbers": lambda values: ", ".join(map(number, values)),
+        "p_in_words": p_in_words,
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+        "question": question,
         "range_in_words": lambda bounds: range_in_words(*bounds),
+        "rule": rule_in_words,
+        "sentence": sentence,
         "settings_in_words": settings_in_words,
         "share": share,
         "svg_path": lambda line: svg_path([line]),
