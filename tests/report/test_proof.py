@@ -5,12 +5,15 @@ import re
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from sklearn import metrics
 
+from foveal.analysis.calibrator_file import read_calibrator
 from foveal.analysis.calibrators import Temperature
 from foveal.analysis.fitting import Fitting, fit_calibrator
 from foveal.analysis.records import Place, read_records
+from foveal.app.calibrating import calibrate
 from foveal.core import ModelError, Prediction, StoreError
 from foveal.report import schema, write_audit, write_page
 from foveal.report.proof import proof_of
@@ -325,6 +328,21 @@ UNFIT = [
 def test_what_cannot_be_fitted_is_refused_with_what_is_needed(write_cohort, changes, says):
     with pytest.raises(ModelError, match=says):
         fit_calibrator(read_records(write_cohort(**changes)), MODEL, Fitting())
+
+
+def test_the_command_writes_beside_the_card_what_the_function_fits(cohort, tmp_path):
+    run, records, _ = cohort
+    card = tmp_path / "dr.toml"
+    card.write_text('name = "grader"')
+    asked = [str(run.folder), "--card", str(card), "--method", "platt", "--risk", "0.4"]
+    done = CliRunner().invoke(calibrate, asked, catch_exceptions=False)
+    fitted, _ = fit_calibrator(records, MODEL, Fitting(method="platt", risk=0.4))
+    assert read_calibrator(tmp_path / "dr.calibrator.json") == fitted
+    assert 'calibrator = "dr.calibrator.json"' in done.output
+    assert "log loss: " in done.output
+    card.write_text('name = "another"')
+    with pytest.raises(ModelError, match="the run has no model 'another'"):
+        CliRunner().invoke(calibrate, asked, catch_exceptions=False)
 
 
 def test_a_segmentation_has_no_calibrator(cohort):
