@@ -69,6 +69,21 @@ def run(plan: Path, trust: bool) -> int:
 @click.option("--target", "-t", "targets", multiple=True, help='Such as "Severe" or "grade>=2".')
 @click.option("--layer", "layers", multiple=True, help="Layer of the methods that watch one.")
 @regions
+@click.option(
+    "--maps",
+    "given",
+    multiple=True,
+    metavar="NAME=PATTERN",
+    help='Maps made elsewhere, such as "shap=maps/{stem}.npy".',
+)
+@click.option(
+    "--maps-grid",
+    "grid",
+    type=click.Choice(["original", "prepared"]),
+    default="original",
+    show_default=True,
+    help="Of the maps made elsewhere: the photograph, or what the model gets.",
+)
 @level
 @click.option(
     "--out", "-o", default="foveal-run", show_default=True, type=click.Path(path_type=Path)
@@ -84,6 +99,8 @@ def explain(
     targets: tuple[str, ...],
     layers: tuple[str, ...],
     regions: str | None,
+    given: tuple[str, ...],
+    grid: str,
     level: str,
     out: Path,
     modality: str | None,
@@ -104,6 +121,7 @@ def explain(
             "images": [{"files": name, **shared} for name in images],
             "models": [{"card": str(card), **asked}],
             "methods": [{"name": name} for name in methods],
+            "maps": [_maps_table(text, grid) for text in given],
             "output": {
                 "folder": str(out),
                 "identity": "keep" if keep_identity else "pseudonym",
@@ -112,8 +130,17 @@ def explain(
     )
     options = "".join(f" --method {name}" for name in methods)
     options += "".join(f' --target "{name}"' for name in targets)
+    options += "".join(f' --maps "{text.partition("=")[0]}=<files>"' for text in given)
+    options += f" --maps-grid {grid}" * bool(given)
     command = f"foveal explain CARD IMAGES{options} --level {level} --seed {seed}"
     return _run(plan, Path(), trusted=trust, command=command)
+
+
+def _maps_table(text: str, grid: str) -> dict[str, str]:
+    name, equals, files = text.partition("=")
+    if not (name and equals and files):
+        raise click.UsageError(f"--maps needs NAME=PATTERN, but is {text!r}")
+    return {"name": name, "files": files, "grid": grid}
 
 
 @click.command()

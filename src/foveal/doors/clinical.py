@@ -146,7 +146,8 @@ def measure(
         _take_regions(reading, own, carried)
     made = [score for reading in result.readings for score in _measure_reading(reading, yardstick)]
     if GATE in names:
-        explainers = {a.key: a.explainer for one in result.readings for a in one.answers}
+        answers = [answer for reading in result.readings for answer in reading.answers]
+        explainers = {a.key: a.explainer for a in answers if a.explainer is not None}
         result.gates |= gates_of(
             result.model,
             _witnesses(result),

@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from foveal.core import Attribution, Finding, Image, Region, Score
+from foveal.images import MapGrid, map_from_array, read_map
+from foveal.measures.base import Array, as_numpy
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.casework import case_of, view_of
+from foveal.run.elsewhere import Elsewhere, answers_elsewhere
 from foveal.run.gating import Gates
 from foveal.run.identity import Identity
 from foveal.run.one_image import Answer, Look, Question
@@ -175,6 +179,49 @@ class Result:
         case = reading.case(Identity(keep=True, secret=b""), name=name)
         return case if identity == "keep" else replace(case, patient=None, eye=None, visit=None)
 
+    def add_map(
+        self,
+        name: str,
+        values: Array | str | PathLike[str],
+        image: int = 0,
+        *,
+        grid: MapGrid = "original",
+        signed: bool | None = None,
+        source: str = "",
+    ) -> Attribution:
+        """Take in a map that was made elsewhere, to be measured and shown as the others are.
+
+        Of another library, a clinician's drawing, or where readers looked. Stability and random
+        weights ask a method again, so for this map they have a reason and no number.
+
+        Args:
+            name: What to call it; no method of the image may be called so.
+            values: An array of rows and columns, or a file: npy, NIfTI, TIFF or PNG.
+            image: Which of the images it is of, counted from 0.
+            grid: Whether it is on the photograph, or on what the model is given of it.
+            signed: False refuses negative values, True files that cannot hold any.
+            source: What made it; the report shows it as it is.
+
+        Raises:
+            ImageError: Another size than the grid's, or a file that holds no map.
+            ValueError: A name that is taken, or another grid.
+        """
+        reading = self.readings[image]
+        if any(answer.key == name for answer in reading.answers):
+            raise ValueError(f"there is a map {name!r} of this image already; choose another name")
+        if grid not in get_args(MapGrid):
+            raise ValueError(f"grid must be one of {get_args(MapGrid)}, but is {grid!r}")
+        if isinstance(values, str | PathLike):
+            given = read_map(values, name=name, signed=signed)
+        else:
+            given = map_from_array(as_numpy(values), signed=signed)
+        one = Elsewhere(key=name, given=given, grid=grid, source=source)
+        (answer,) = answers_elsewhere(reading.seen, reading.target, [one])
+        reading.answers.append(answer)
+        if self.folder is not None:
+            self.save(self.folder, identity=self.identity)
+        return answer.attribution
+
     def save(
         self, folder: str | Path, *, identity: Literal["pseudonym", "keep"] = "pseudonym"
     ) -> Path:
@@ -205,6 +252,10 @@ class Result:
             if answer.key in reading.findings
         ]
 
+    def _given(self) -> list[str]:
+        """The names of the maps that were made elsewhere."""
+        return [a.key for r in self.readings for a in r.answers if a.explainer is None]
+
     def _repr_html_(self) -> str:
         from foveal.report import case_html
 
@@ -213,7 +264,9 @@ class Result:
 
     def __repr__(self) -> str:
         methods = ", ".join(
-            dict.fromkeys([*self.question.explainers, *(t.key for t in self.together)])
+            dict.fromkeys(
+                [*self.question.explainers, *self._given(), *(t.key for t in self.together)]
+            )
         )
         count = len(self.readings)
         return (

@@ -11,6 +11,7 @@ from foveal.core import Score
 from foveal.doors.result import Result
 from foveal.report import write_audit, write_figures, write_page
 from foveal.run.diagnosing import renew_findings
+from foveal.run.elsewhere import elsewhere_facts
 from foveal.run.gating import gate_facts
 from foveal.run.header import facts, machine, mark, method_facts
 from foveal.run.identity import key_beside, numbered, open_identity, save_identity
@@ -55,6 +56,7 @@ def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", 
         "gates": gate_facts(result.gates),
         **facts(question.explainers, [result.model], measured_names(result)),
     }
+    header["methods"] = [*header["methods"], *_elsewhere(result)]
     with at_work(folder):
         run = Run.create(folder, header)
         run.sweep()
@@ -86,6 +88,15 @@ def measured_names(result: Result) -> list[str]:
     """The measures of maps that were made, each once."""
     measured = [m for reading in result.readings for own in reading.scores.values() for m in own]
     return list(dict.fromkeys(m.score.name for m in measured))
+
+
+def _elsewhere(result: Result) -> list[Mapping[str, object]]:
+    """What is told of the maps that were made elsewhere, of each name once."""
+    made = {a.key: a.attribution for r in result.readings for a in r.answers if not a.explainer}
+    return [
+        elsewhere_facts(key, grid=one.settings["grid"], source=one.settings.get("source", ""))
+        for key, one in made.items()
+    ]
 
 
 def _over_all_images(one: Together) -> dict[str, object]:

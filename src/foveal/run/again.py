@@ -134,14 +134,16 @@ class AgainMap:
     """One map whose method is asked again."""
 
     def __init__(
-        self, again: Again, attribution: Attribution, explainer: AbstractExplainer, *, costly: bool
+        self,
+        again: Again,
+        attribution: Attribution,
+        explainer: AbstractExplainer | None,
+        *,
+        costly: bool,
     ) -> None:
         self.again = again
         self.made = attribution
-        layers = tuple(attribution.layer.split(" + ")) if attribution.layer else ()
-        self._task = Task(
-            explainer=explainer, layers=layers or (("",) if explainer.watches_layer else ())
-        )
+        self._explainer = explainer
         self._asked = costly or not attribution.cost.get("forward", 0)
 
     @cached_property
@@ -211,6 +213,14 @@ class AgainMap:
                 field=again.seen.field.mask,
             )
             yield Measured(score=score)
+
+    @cached_property
+    def _task(self) -> Task:
+        """The method at its layers; built again from the map's settings where it is not at hand."""
+        explainer = self._explainer or explainer_again(self.made)
+        layers = tuple(self.made.layer.split(" + ")) if self.made.layer else ()
+        bare = ("",) if explainer.watches_layer else ()
+        return Task(explainer=explainer, layers=layers or bare)
 
     @cached_property
     def _explain(self) -> MapsOf:

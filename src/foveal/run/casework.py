@@ -17,6 +17,8 @@ from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.calibrating import calibrator_of
 from foveal.run.cohort import Entry
+from foveal.run.elsewhere import Elsewhere, answers_elsewhere
+from foveal.run.given import check_asked, maps_of
 from foveal.run.identity import Identity
 from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Look, Question, explain, look
@@ -31,7 +33,8 @@ class Casework:
     """Works through images one by one, and keeps the time of each stage.
 
     Raises:
-        PlanError: A target that is asked for twice.
+        PlanError: A target that is asked for twice, or maps of a model or target that is not
+            asked for.
         ModelError: A calibrator that is not the model's.
         ValueError: A target that a model does not have, said before any image is read.
     """
@@ -42,6 +45,7 @@ class Casework:
             (model, targets_of(model, table), _question(plan, table))
             for model, table in zip(models, plan.models, strict=True)
         ]
+        check_asked(plan.maps, [(model, targets) for model, targets, _ in self.questions])
         self.calibrators = {model.card.name: calibrator_of(model) for model in models}
         self.yardstick = Yardstick(
             names=plan.measure_names,
@@ -66,8 +70,9 @@ class Casework:
                 with self.stage("read"):
                     image = entry.described(read(entry.path, modality=entry.modality))
                     regions = regions_of(entry, image)
+                    maps = maps_of(entry, self.plan.maps)
                 views = tuple(
-                    self._view(name, image, regions, model, targets, question)
+                    self._view(name, image, (regions, maps), model, targets, question)
                     for model, targets, question in self.questions
                 )
         except ImageError as problem:
@@ -103,21 +108,29 @@ class Casework:
         self,
         name: str,
         image: Image,
-        regions: Sequence[Region],
+        beside: tuple[Sequence[Region], Sequence[Elsewhere]],
         model: Model,
         targets: Sequence[TargetLike],
         question: Question,
     ) -> View:
+        regions, maps = beside
         with self.stage("prepare"):
             seen = look(model, image, regions, calibrator=self.calibrators[model.card.name])
-        explained = [e for target in targets for e in self._explained(name, seen, target, question)]
+        explained = [
+            e for target in targets for e in self._explained(name, seen, target, question, maps)
+        ]
         return view_of(seen, explained)
 
     def _explained(
-        self, name: str, seen: Look, target: TargetLike, question: Question
+        self,
+        name: str,
+        seen: Look,
+        target: TargetLike,
+        question: Question,
+        maps: Sequence[Elsewhere],
     ) -> list[Explained]:
         with self.stage("explain"):
-            answers = explain(seen, target, question)
+            answers = explain(seen, target, question) + answers_elsewhere(seen, target, maps)
         with self.stage("measure"):
             by = measuring(seen, target, self.yardstick, [a.attribution for a in answers])
             scores = [by.measure(answer.attribution, answer.explainer) for answer in answers]
@@ -249,7 +262,15 @@ def _question(plan: Plan, table: ModelTable) -> Question:
 
 
 def regions_of(entry: Entry, image: Image) -> list[Region]:
-    """The masks of an image; none where the pattern finds none for it."""
-    if entry.regions is None or not find_regions(entry.regions, entry.path.stem):
+    """The masks of an image; none, with a warning, where the pattern finds none for it."""
+    if entry.regions is None:
+        return []
+    if not find_regions(entry.regions, entry.path.stem):
+        warnings.warn(
+            "there is no mask of this image: nothing is measured on lesions, and it counts as one "
+            "on which none is marked",
+            FovealWarning,
+            stacklevel=2,
+        )
         return []
     return read_regions(entry.regions, image=image)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from foveal.core import Image, Laterality, Modality, PlanError
+from foveal.images import find_map
 from foveal.run.manifest import read_manifest
-from foveal.run.plan import ImagesTable, Plan
+from foveal.run.plan import ImagesTable, MapsTable, Plan
 
 _SIDES: Mapping[str, Laterality] = {
     "r": "right", "right": "right", "od": "right", "l": "left", "left": "left", "os": "left",
@@ -37,6 +38,8 @@ class Entry:
     visit: str | None = None
     laterality: Laterality | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    maps: Mapping[str, Path] = field(default_factory=dict)
+    """Files of maps made elsewhere, by their name in the run."""
 
     def described(self, image: Image) -> Image:
         """The image with what the manifest says; it goes before what the file says."""
@@ -57,9 +60,13 @@ def cohort(plan: Plan, folder: Path) -> list[Entry]:
 
     Raises:
         PlanError: A pattern or a manifest without images, a manifest that cannot be read or lacks
-            a column, or an image that is named twice.
+            a column, an image that is named twice, or maps of which no image has one.
+        ImageError: Several maps of one name for one image.
     """
-    return images_of(plan.images, folder)
+    entries = images_of(plan.images, folder)
+    for table in plan.maps:
+        entries = _with_maps(entries, table, folder)
+    return entries
 
 
 def images_of(tables: Sequence[ImagesTable], folder: Path) -> list[Entry]:
@@ -76,8 +83,11 @@ def images_of(tables: Sequence[ImagesTable], folder: Path) -> list[Entry]:
 
 
 def cohort_mark(entries: Sequence[Entry]) -> str:
-    """SHA-256 over the names and sizes of the images: another cohort gives another one."""
-    facts = [(entry.name, _size(entry.path), dict(entry.labels)) for entry in entries]
+    """SHA-256 over the names and sizes of the images and over the maps that were made elsewhere.
+
+    Another cohort gives another one. Maps of one grid have files of one size, so they are read.
+    """
+    facts = [(e.name, _size(e.path), dict(e.labels), *_hashes(e.maps)) for e in entries]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -97,6 +107,19 @@ def _entries(table: ImagesTable, folder: Path) -> Iterator[Entry]:
         )
     for path in found:
         yield Entry(path=path, name=_name(path, folder), regions=regions, modality=table.modality)
+
+
+def _with_maps(entries: Sequence[Entry], table: MapsTable, folder: Path) -> list[Entry]:
+    found = [find_map(str(folder / table.files), entry.path.stem) for entry in entries]
+    if not any(found):
+        raise PlanError(
+            f"no map of any image matches {table.files!r} in {folder.resolve()}; {{stem}} stands "
+            "for an image's file name without its suffix"
+        )
+    return [
+        entry if path is None else replace(entry, maps={**entry.maps, table.name: path})
+        for entry, path in zip(entries, found, strict=True)
+    ]
 
 
 def _found(folder: Path, pattern: str) -> list[Path]:
@@ -143,6 +166,11 @@ def _from_row(
         laterality=_SIDES.get(side) or _SIDES.get(eye.lower()),
         labels={name: value for name, value in row.items() if name not in _TOLD and value},
     )
+
+
+def _hashes(maps: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+    for name, path in maps.items():
+        yield name, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _size(path: Path) -> int:

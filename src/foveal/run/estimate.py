@@ -110,7 +110,7 @@ def _passes_of_image(
     per_target = 1 + sum(n * forward for n, (forward, _) in zip(places, own, strict=True))
     per_target += plan.trials.passes(
         model.card.input.size,
-        maps=sum(places),
+        maps=sum(places) + len(plan.maps),
         log_odds=model.card.task not in ("segmentation", "regression"),
         lesions=any(table.regions for table in plan.images),
     )

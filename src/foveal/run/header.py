@@ -17,6 +17,7 @@ from foveal.measures import MEASURES
 from foveal.models import Model
 from foveal.run.calibrating import calibrator_of
 from foveal.run.cohort import Entry, cohort_mark
+from foveal.run.elsewhere import elsewhere_facts
 from foveal.run.knowledge import FocusScale, focus_facts, proof_facts, scale_for
 from foveal.run.one_image import settings_of
 from foveal.run.plan import Plan
@@ -51,7 +52,17 @@ def header(
         "plan": plan_in_public(plan, models),
         "command": command,
         **facts(plan.explainers(), models, plan.measure_names, scales),
+        "methods": _methods_of(plan),
     }
+
+
+def _methods_of(plan: Plan) -> list[Mapping[str, object]]:
+    """What draws maps here, then what was drawn elsewhere."""
+    own = [method_facts(key, explainer) for key, explainer in plan.explainers().items()]
+    return own + [
+        elsewhere_facts(table.name, grid=table.grid, source=table.source, signed=table.signed)
+        for table in plan.maps
+    ]
 
 
 def facts(
@@ -100,6 +111,8 @@ def plan_in_public(plan: Plan, models: Sequence[Model]) -> dict[str, object]:
         for key in ("files", "manifest", "regions"):
             if key in images_table:
                 images_table[key] = f"<{key}>"
+    for maps_table in table["maps"]:
+        maps_table["files"] = "<files>"
     for model_table, model in zip(table["models"], models, strict=True):
         model_table["card"] = f"<card of {model.card.name}>"
         if model_table.get("expected_focus", "").endswith(".toml"):

@@ -23,9 +23,9 @@ from foveal.run.again import (
     PERTURBATIONS,
     Again,
     AgainMap,
-    explainer_again,
     native_grain,
 )
+from foveal.run.elsewhere import ELSEWHERE, OF_THE_METHOD, unasked
 from foveal.run.one_image import Look
 from foveal.run.perturbing import PERTURBING, PerturbedMap, Perturbing
 from foveal.run.placing import PLACING, Place, PlacedMap, place_of
@@ -195,6 +195,8 @@ class _OneMap:
 
     def measured(self, name: str) -> Iterator[Measured]:
         """The scores of one measure, on all that it is taken on."""
+        if name in OF_THE_METHOD and self.attribution.method == ELSEWHERE:
+            return iter([Measured(score=unasked(name))])
         if name in PLACING:
             return PLACING[name](self.placed)
         if name in AGAIN:
@@ -209,9 +211,8 @@ class _OneMap:
 
     @cached_property
     def again(self) -> AgainMap:
-        asking = self.by.asking
-        explainer = self._explainer or explainer_again(self.attribution)
-        return AgainMap(asking.again, self.attribution, explainer, costly=self.by.yardstick.costly)
+        again, costly = self.by.asking.again, self.by.yardstick.costly
+        return AgainMap(again, self.attribution, self._explainer, costly=costly)
 
     @cached_property
     def perturbed(self) -> PerturbedMap:

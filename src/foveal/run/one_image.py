@@ -83,7 +83,8 @@ class Answer:
 
     key: str
     attribution: Attribution
-    explainer: AbstractExplainer
+    explainer: AbstractExplainer | None
+    """`None` for a map that was made elsewhere."""
     seconds: float
     """Of the method alone, without the pass that all methods share."""
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from foveal.core import Modality, PlanError
 from foveal.explainers import AbstractExplainer
 from foveal.explainers.registry import explainer_named
+from foveal.images import MapGrid
 from foveal.measures import measure_named
 from foveal.models.toml import checked, read_toml
 from foveal.run.again import GRADIENTS, PERTURBATIONS, STABILITY
@@ -127,6 +128,30 @@ class MethodTable(BaseModel):
         return explainer_named(self.name, **settings)
 
 
+class MapsTable(_Table):
+    """Maps made elsewhere, measured as a method of their own."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """Their name in the run."""
+    files: str
+    """A pattern of files such as `maps/{stem}_shap.npy`, relative to the plan."""
+    grid: MapGrid = "original"
+    signed: bool | None = None
+    """True refuses files that can hold no sign, False refuses negative values."""
+    source: str = ""
+    """What made them; it stands in the report as it is."""
+    model: str | None = None
+    """The name of the only model that they are of; all by default."""
+    target: str | None = None
+    """The only target that they are of; all by default."""
+
+    @model_validator(mode="after")
+    def _one_an_image(self) -> "MapsTable":
+        if "{stem}" not in self.files:
+            raise ValueError("the pattern of maps needs {stem}, the image's name without suffix")
+        return self
+
+
 class MeasuresTable(_Table):
     """Which measures run, and how much chance they are compared with."""
 
@@ -179,7 +204,8 @@ class Plan(_Table):
     device: str = "cpu"
     images: Annotated[tuple[ImagesTable, ...], Field(min_length=1)]
     models: Annotated[tuple[ModelTable, ...], Field(min_length=1)]
-    methods: Annotated[tuple[MethodTable, ...], Field(min_length=1)]
+    methods: tuple[MethodTable, ...] = ()
+    maps: tuple[MapsTable, ...] = ()
     measures: MeasuresTable = MeasuresTable()
     statement: dict[str, str] = {}
     """What the run cannot know of itself, by topic, for its report; no result depends on it."""
@@ -192,7 +218,10 @@ class Plan(_Table):
 
     @model_validator(mode="after")
     def _distinct(self) -> "Plan":
-        self.explainers()
+        names = [*self.explainers(), *(table.name for table in self.maps)]
+        if not names:
+            raise ValueError("there is nothing to measure: name a method, or maps made elsewhere")
+        _check_once(names)
         return self
 
     def explainers(self) -> dict[str, AbstractExplainer]:
@@ -201,15 +230,8 @@ class Plan(_Table):
         Raises:
             ValueError: An unknown method or setting, or two methods under one name.
         """
-        found: dict[str, AbstractExplainer] = {}
-        for table in self.methods:
-            key = table.key or table.name
-            if key in found:
-                raise ValueError(
-                    f'two methods are called {key!r}; give one another name with as = "..."'
-                )
-            found[key] = table.explainer()
-        return found
+        _check_once([table.key or table.name for table in self.methods])
+        return {table.key or table.name: table.explainer() for table in self.methods}
 
     @property
     def measure_names(self) -> tuple[str, ...]:
@@ -254,6 +276,14 @@ def read_plan(path: Path) -> Plan:
         PlanError: A file that is missing or no TOML, or keys that are wrong, each with its line.
     """
     return read_toml(path, Plan, PlanError)
+
+
+def _check_once(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f'two methods are called {name!r}; give one another name with as = "..."'
+            )
 
 
 def plan_from(table: Mapping[str, object]) -> Plan:
