@@ -83,32 +83,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with options.labels.open(newline="") as file:
         table = list(csv.DictReader(file))
     truth = np.array([int(row["retinopathy_grade"]) for row in table])
+    is_test = np.array([row["split"] == "test" for row in table])
     graded = photographs(
         options.graded, [row["file"] for row in table], options.size, options.out / "graded.npz"
     )
     outlined = sorted(path.name for path in options.lesions.iterdir() if path.is_file())
     lesions = photographs(options.lesions, outlined, options.size, options.out / "lesions.npz")
-    training, test, left_out = split(
-        graded, np.array([row["split"] == "test" for row in table]), lesions
-    )
+    training, test, left_out = split(graded, is_test, lesions)
     for one in left_out:
         print(f"left out {one.file}: {one.why} as {one.repeats} (likeness {one.likeness:.3f})")
     print(f"{len(training)} photographs to train on, {len(test)} to test on", flush=True)
-    colour = colour_of(graded.pixels[training])
-    model = trained(
-        graded.pixels[training], truth[training], colour, epochs=options.epochs, seed=options.seed
-    )
+    pixels = graded.pixels[training]
+    colour = colour_of(pixels)
+    model = trained(pixels, truth[training], colour, epochs=options.epochs, seed=options.seed)
     write_model(options.out, model, options.size, colour)
     probabilities = predicted(model, graded.pixels[test], colour)
-    report = {
-        "seed": options.seed,
-        "size": options.size,
-        "epochs": options.epochs,
-        "training_grades": np.bincount(truth[training], minlength=len(CLASSES)).tolist(),
-        "test_grades": np.bincount(truth[test], minlength=len(CLASSES)).tolist(),
-        **measured(truth[test], probabilities, graded.files[test]),
-        "left_out": [asdict(one) for one in left_out],
-    }
+    settings = {name: getattr(options, name) for name in ("seed", "size", "epochs")}
+    counts = {"training_grades": _counts(truth[training]), "test_grades": _counts(truth[test])}
+    found = measured(truth[test], probabilities, graded.files[test])
+    report = {**settings, **counts, **found, "left_out": [asdict(one) for one in left_out]}
     text = json.dumps(report, indent=1)
     (options.out / "grader.json").write_text(text + "\n")
     print(text)
@@ -296,6 +289,10 @@ def as_units(pixels: np.ndarray) -> Tensor:
 def normalised(images: Tensor, colour: Colour) -> Tensor:
     mean, deviation = (torch.tensor(values).reshape(3, 1, 1) for values in colour)
     return ((images - mean) / deviation).contiguous(memory_format=torch.channels_last)
+
+
+def _counts(truth: np.ndarray) -> list[int]:
+    return np.bincount(truth, minlength=len(CLASSES)).tolist()
 
 
 def _told(estimate: Estimate) -> dict[str, object]:
