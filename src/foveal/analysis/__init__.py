@@ -32,6 +32,7 @@ from foveal.analysis.confidence import (
     decide,
     validate_proxy,
 )
+from foveal.analysis.contest import Contest, Standing, compare_measures
 from foveal.analysis.deferral import (
     Deferral,
     defer_by_coverage,
@@ -92,6 +93,7 @@ from foveal.analysis.selective import (
 from foveal.analysis.shift import hodges_lehmann
 from foveal.analysis.statistic import AbstractStatistic, Mean, Spearman
 from foveal.analysis.subgroups import Subgroup, bands, subgroup_table
+from foveal.analysis.truth import Truth, truth_of
 from foveal.analysis.units import Units, unit_means, units_of
 
 __all__ = [
@@ -109,6 +111,7 @@ __all__ = [
     "ClassScores",
     "Comparison",
     "ConfidenceLocalisation",
+    "Contest",
     "Deferral",
     "Estimate",
     "Family",
@@ -132,8 +135,10 @@ __all__ = [
     "SelectiveRisk",
     "Separation",
     "Spearman",
+    "Standing",
     "Subgroup",
     "Temperature",
+    "Truth",
     "Units",
     "accuracy",
     "at_coverage",
@@ -148,6 +153,7 @@ __all__ = [
     "classwise_ece",
     "compare_auc",
     "compare_many",
+    "compare_measures",
     "compare_two",
     "conf_loc_corr",
     "confusion_matrix",
@@ -192,6 +198,7 @@ __all__ = [
     "squared_errors",
     "subgroup_table",
     "top_label",
+    "truth_of",
     "unit_means",
     "units_of",
     "validate_proxy",
