@@ -236,3 +236,24 @@ def test_where_removal_says_nothing_of_the_model_the_score_calls_the_baseline_un
     assert found.parts["uninformative"] == ["0"]
     alone = random_curves(even, IMAGE, orders=2, **SETTINGS)
     assert srg(even, IMAGE, WEIGHTS, null=alone, **SETTINGS).parts["own_order_auroc"] == [None]
+
+
+def test_what_was_sent_for_one_map_serves_the_next_as_the_documentation_says():
+    maps = {"a": WEIGHTS, "b": REVERSED}
+    image = np.clip(IMAGE * 0.4 + RANDOM.random((1, 16, 16)) * 0.5, 0, 1)
+    effects = patch_effects(curved, image, patch_px=2)
+    arms: dict[str, dict[str, Arm]] = {}
+    for name in ("blur", "linear"):
+        asked = {"baseline": name, "patch_px": 2}
+        curves = removal_curves_of(curved, image, maps, **asked)
+        controls = control_curves(curved, image, effects=effects, orders=3, **asked)
+        arms[name] = {key: Arm(curves=own, controls=controls) for key, own in curves.items()}
+
+    def refuse(batch: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no pass was needed")
+
+    for key, map in maps.items():
+        found = srg(refuse, image, map, arms={name: own[key] for name, own in arms.items()})
+        assert len(found.null) == 3
+        assert len(found.parts["own_order_auroc"]) == 2
+        assert set(found.parts["controls"]) == {EDGES, CENTRE, OWN}
