@@ -212,6 +212,26 @@ def test_the_gate_is_told_only_where_it_was_decided(make_run):
     assert FACTS["gate"].tells(record(make_run(gates=gates[2:]))) is None
 
 
+def test_statistics_over_all_images_answer_on_page_and_in_audit(make_run, make_case):
+    grades = ("No DR", "Severe", "Severe")
+    cases = [
+        make_case(f"I-{n}", patient=f"P-{n}", labels={"grade": grade, "camera": "AB"[n % 2]})
+        for n, grade in enumerate(grades)
+    ]
+    run = make_run(cases)
+    requirements = json.loads(write_audit(run).read_text())["regulator"]["requirements"]["items"]
+    told = {item["number"]: [part["text"] for part in item["answers"]] for item in requirements}
+    accuracy = told["4"][0]
+    assert accuracy.startswith("grader on 3 images: accuracy 0.667 (")
+    assert accuracy.endswith("; intervals by patient.")
+    assert told["7"][0] == (
+        "Chosen by rule: drawn at random (3), worst tenth (3), wrong and confident (1)."
+    )
+    assert told["8"][2] == "By camera and grade: no gap could be tested."
+    page = write_page(run).read_text(encoding="utf-8")
+    assert page.count(accuracy) > 1, "in the requirements, and in checklists"
+
+
 def test_missing_numbers_are_deviations_with_their_reason(told):
     assert (
         "Relevance mass, 3 numbers", "1 missing: the mask has no pixel inside the field",

@@ -11,6 +11,7 @@ from foveal.report.carry import way_of
 from foveal.report.cohort import Cohort, Pool, beats_chance
 from foveal.report.colour import scale_of
 from foveal.report.concepts import ConceptScore, concept_scores
+from foveal.report.conclusions import conclusions
 from foveal.report.describe import description
 from foveal.report.diagnosis import Diagnoses, diagnosis_facts, finding_facts
 from foveal.report.history import History, history
@@ -74,12 +75,13 @@ def _pieces(run: Run) -> Iterator[str]:
             yield comma + _text(_case(case, number))
             comma = ",\n"
             del case  # the next one is read before this name is set again
+    proof = proof_of(run)
     tail = {
         "cohort": _cohort(cohort),
         "diagnosis": diagnosis_facts(diagnoses, run.header),
-        "proof": proven(proof_of(run)),
+        "proof": proven(proof),
         "concepts": [_concept(one) for one in concept_scores(run.header)],
-        "regulator": plain(regulator(record_of(run, cohort, traits))),
+        "regulator": plain(regulator(record_of(run, cohort, traits, conclusions(proof)))),
         "log": _log(history(run)),
     }
     yield "\n],\n" + _text(tail).removeprefix("{") + "\n"

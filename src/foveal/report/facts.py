@@ -16,6 +16,7 @@ SECTIONS: Mapping[str, str] = {
     "summary": "In one minute",
     "limits": "Limits",
     "together": "All images together",
+    "sanity": "Sanity gate",
     "compared": "Methods compared",
     "performance": "How good the model is",
     "groups": "Is anything worse for some eyes?",
@@ -103,7 +104,7 @@ FACTS: Mapping[str, Fact] = {
     ),
     "sanity": Fact(
         answers.family(RUINED),
-        section="together",
+        section="sanity",
         files=_TABLES,
         supply="measures with random weights and of another class: level “full” in the plan",
     ),

@@ -12,6 +12,7 @@ from typing import IO
 from foveal.core import StoreError
 from foveal.report.cohort import Cohort
 from foveal.report.concepts import concept_scores, methods_of
+from foveal.report.conclusions import conclusions
 from foveal.report.diagnosis import Diagnoses
 from foveal.report.history import history
 from foveal.report.limits import LIMITS
@@ -152,7 +153,7 @@ def _page(
 ) -> Iterator[str]:
     header = _header(run)
     told = history(run)
-    asked = regulator(record_of(run, cohort, traits))
+    asked = regulator(record_of(run, cohort, traits, conclusions(chapter.proof)))
     unfinished = header.get("shards", 0) - len(run.numbers())
     label = partial(map_label, header)
     template = environment().get_template("report.html")

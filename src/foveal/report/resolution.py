@@ -70,8 +70,13 @@ def _of_spacing(header: Mapping[str, Any], cohort: Cohort, traits: Traits) -> It
     yield Limit(
         "Images without a scale",
         f"The pixel spacing of {counted(unknown, 'image')} of {cohort.explained} is not known, so "
-        "for these nothing can be said in micrometres. In pixels of the original, one cell of a "
-        f"map covers, as the median over the images: {'; '.join(told)}.",
+        "for these nothing can be said in micrometres."
+        + (
+            f" In pixels of the original, one cell of a map covers, as the median over the images: "
+            f"{'; '.join(told)}."
+            if told
+            else ""
+        ),
     )
 
 
