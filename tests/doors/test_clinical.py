@@ -159,6 +159,7 @@ def test_a_wrong_call_says_what_was_wrong(model, eye, change, error, message):
 MEASURES = [
     pytest.param({"level": "fast"}, ValueError, "level must be one of", id="level"),
     pytest.param({"measures": ["iuo"]}, ValueError, "no measure 'iuo'.*iou", id="measure"),
+    pytest.param({"measures": ["sensitivity-n"]}, ValueError, "three meanings", id="ambiguous"),
 ]
 
 

@@ -355,6 +355,8 @@ PLANS = [
                  id="labels"),
     pytest.param("{region}.png", "all.png", "needs {region}", id="regions"),
     pytest.param("random_orders = 2", 'names = ["roar"]', "no measure 'roar'", id="measure"),
+    pytest.param("random_orders = 2", 'names = ["sensitivity-n"]', "three meanings",
+                 id="ambiguous measure"),
 ]  # fmt: skip
 
 
