@@ -9,7 +9,7 @@ from benchmarks import (
     cams,
     cohort,
     cohort_statistics,
-    curves,
+    faithfulness,
     memory,
     probes,
     windows,
@@ -25,7 +25,7 @@ def main() -> None:
         "probes": probes.main,
         "windows": windows.main,
         "memory": memory.main,
-        "curves": curves.main,
+        "faithfulness": faithfulness.main,
         "cohort": cohort.main,
         "cohort-statistics": cohort_statistics.main,
     }
