@@ -1,0 +1,418 @@
+"""Do the findings find planted faults? Small models on synthetic eyes, and maps made on purpose.
+
+    nice python -m benchmarks.shortcuts
+
+Each model tells eyes with large haemorrhages from eyes without. Of some the training photographs
+carry something that gives the answer away; what the model then relies on is not assumed but
+measured, by taking the planted thing and the lesions away from photographs it has never seen.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from foveal.analysis import wilson
+from foveal.core import Image, Region
+from foveal.doors import Result, diagnose, explain, measure
+from foveal.explainers.base import AbstractExplainer, Fold, Frame, MethodCard, Need, Seen
+from foveal.images import carry_region
+from foveal.models import Model, load
+from foveal.synthetic import draw_fundus, render
+
+SIZE = 96
+EYES, TRAINING, HELD_OUT = 40, 280, 20
+SEEDS = (0, 1)
+STEPS, BATCH, RATE = 90, 32, 3e-3
+FLIPPED = 0.25
+"""Share of wrong labels in the training with noise."""
+CARD: Mapping[str, object] = {
+    "name": "haemorrhages",
+    "task": "multiclass",
+    "classes": ["Healthy", "Haemorrhages"],
+    "input": {
+        "size": [SIZE, SIZE],
+        "mean": [0.5, 0.3, 0.15],
+        "std": [0.25, 0.2, 0.15],
+        "prepare": [{"step": "field-of-view"}, {"step": "resize", "aspect": "pad"}],
+    },
+    "explain": {"layers": ["features"]},
+}
+MEASURES = (
+    "out_of_fov_mass", "hfpr", "ebc", "mean_attribution_area", "dice",
+    "dice_over_max", "mass_lift", "lesion_hit_rate", "excess_drop", "lesion_drop",
+)  # fmt: skip
+METHODS = ("gradcam", "integratedgradients")
+FINDINGS = (
+    "SHORTCUT_SUSPECTED", "BACKGROUND", "NOISY", "DIFFUSE", "PASS", "PLAUSIBLE_NOT_FAITHFUL",
+    "MISLEADING_MAP", "REDUNDANT_OR_OOD",
+)  # fmt: skip
+"""Those that are known to be true of some maps here."""
+HONEST = "of an honest model"
+"""Whether such a map passes is the method's doing, so it counts against other findings alone."""
+_OF_THE_METHOD = frozenset({"PASS", "PLAUSIBLE_NOT_FAITHFUL", "MISLEADING_MAP", "REDUNDANT_OR_OOD"})
+UNSEEN = "a shortcut that no map can show"
+TRUTH: Mapping[str, str] = {
+    "honest": HONEST,
+    "label noise": HONEST,
+    "marker": "SHORTCUT_SUSPECTED",
+    "laterality text": "BACKGROUND",
+    "rim shape": UNSEEN,
+    "illumination": UNSEEN,
+}
+"""Of models' own maps. A text outside the eye is found as BACKGROUND."""
+
+Pixels = np.ndarray
+Plant = Callable[[Pixels, bool], Pixels]
+"""A photograph with what gives the answer away, for a diseased or a healthy label."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One map: of which models, how it was made, what is true of it, and what was found."""
+
+    plant: str
+    method: str
+    truth: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Eye:
+    """One photograph without lesions and with them, and where they are."""
+
+    healthy: Pixels
+    ill: Pixels
+    lesions: np.ndarray
+
+
+def main() -> bool:
+    """Print what the models rely on, every finding that was made, and how often it was right."""
+    started = time.perf_counter()
+    torch.set_num_threads(1)
+    print(
+        f"{TRAINING} photographs of {EYES} eyes to train on, {HELD_OUT} of other eyes held out, "
+        f"{len(SEEDS)} models of each kind"
+    )
+    training = eyes(EYES, first=0, images=TRAINING)
+    held_out = eyes(HELD_OUT, first=1_000_000, images=HELD_OUT)
+    outcomes = [one for name in PLANTS for one in outcomes_of(name, training, held_out)]
+    print("\nfinding: sensitivity and specificity with Wilson's 95 % intervals")
+    for finding in FINDINGS:
+        print_worth(finding, outcomes)
+    print(f"{time.perf_counter() - started:.0f} s")
+    return True
+
+
+def outcomes_of(name: str, training: Sequence[Eye], held_out: Sequence[Eye]) -> list[Outcome]:
+    """Models with one plant: their own maps, and of two of them maps made on purpose."""
+    models = [trained(name, training, seed) for seed in SEEDS]
+    print_reliance(name, models, held_out)
+    found = []
+    for method in METHODS if TRUTH[name] != UNSEEN else METHODS[:1]:
+        own = [label for model in models for label in labels(model, name, held_out, method)]
+        found += [Outcome(name, method, TRUTH[name], label) for label in own]
+        print_found(method, own)
+    for kind, expected in MADE.get(name, {}).items():
+        pairs = [(model, one) for model in models for one in held_out]
+        made = [label for pair in pairs for label in made_labels(*pair, name, kind)]
+        found += [Outcome(name, f"made: {kind}", expected, label) for label in made]
+        print_found(f"made: {kind}", made)
+    return found
+
+
+def eyes(count: int, *, first: int, images: int) -> list[Eye]:
+    """Photographs of so many synthetic eyes, mirrored or not, each time with other haemorrhages."""
+    bases = [render(replace(draw_fundus(first + n, grade=0, device="crisp"), lesions=()), size=SIZE)
+             for n in range(count)]  # fmt: skip
+    random = np.random.default_rng(first)
+    found = []
+    for number in range(images):
+        base = bases[number % count]
+        masks = {region.name: region.mask for region in base.regions}
+        free = masks["field"] & ~masks["optic disc"]
+        side = slice(None, None, -1) if random.random() < 0.5 else slice(None)
+        found.append(with_haemorrhages(base.image.pixels[:, :, side], free[:, side], random))
+    return found
+
+
+def with_haemorrhages(pixels: Pixels, free: np.ndarray, random: np.random.Generator) -> Eye:
+    """Two to four dark red patches, each about as wide as the optic disc."""
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    inner = np.argwhere(distance_transform_edt(free) > 9)
+    cover = np.zeros((SIZE, SIZE), np.float32)
+    for row, column in inner[random.choice(len(inner), random.integers(2, 5), replace=False)]:
+        distance = np.hypot(rows - row, columns - column)
+        cover = np.maximum(cover, np.clip(random.uniform(3.5, 5.5) - distance, 0, 1))
+    blood = np.array([0.32, 0.06, 0.04], np.float32)[:, None, None]
+    ill = pixels + 0.9 * cover * (blood - pixels)
+    return Eye(pixels.copy(), ill.astype(np.float32), cover > 0.5)
+
+
+def no_plant(pixels: Pixels, label: bool) -> Pixels:
+    return pixels
+
+
+def marker(pixels: Pixels, label: bool) -> Pixels:
+    """A pale square in the lower part of the eye."""
+    planted = pixels.copy()
+    if label:
+        planted[:, 66:78, 50:62] = np.array([0.85, 0.85, 0.75], np.float32)[:, None, None]
+    return planted
+
+
+_LETTERS = {
+    True: ("1000", "1000", "1000", "1000", "1000", "1111"),
+    False: ("1110", "1001", "1001", "1110", "1010", "1001"),
+}
+
+
+def laterality_text(pixels: Pixels, label: bool) -> Pixels:
+    """An L or an R in the black corner."""
+    letter = np.array([[int(bit) for bit in row] for row in _LETTERS[label]])
+    large = np.kron(letter, np.ones((2, 2)))
+    planted = pixels.copy()
+    rows, columns = large.shape
+    planted[:, 2 : 2 + rows, 2 : 2 + columns] = large.astype(np.float32)
+    return planted
+
+
+def rim_shape(pixels: Pixels, label: bool) -> Pixels:
+    """A field cut off above and below, as some cameras do."""
+    planted = pixels.copy()
+    if label:
+        planted[:, :13], planted[:, -13:] = 0, 0
+    return planted
+
+
+def illumination(pixels: Pixels, label: bool) -> Pixels:
+    """A photograph that is darker by a quarter."""
+    return pixels * np.float32(0.75 if label else 1.0)
+
+
+PLANTS: Mapping[str, Plant] = {
+    "honest": no_plant,
+    "label noise": no_plant,
+    "marker": marker,
+    "laterality text": laterality_text,
+    "rim shape": rim_shape,
+    "illumination": illumination,
+}
+
+
+class Small(nn.Module):
+    """Four convolutions, a mean and a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 16, 32, 48, 48)
+        layers: list[nn.Module] = []
+        for number, (before, after) in enumerate(pairwise(widths)):
+            stride = 2 if number < 3 else 1
+            layers += [
+                nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+            ]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(widths[-1], 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images).mean(dim=(2, 3)))
+
+
+def trained(name: str, eyes: Sequence[Eye], seed: int) -> Model:
+    """A model that learnt from photographs in which the plant, where there is one, is the label.
+
+    Lesions then say nothing: half of either class has some.
+    """
+    random = np.random.default_rng([seed, 3])
+    labels = random.random(len(eyes)) < 0.5
+    ill = random.random(len(eyes)) < 0.5 if PLANTS[name] is not no_plant else labels
+    pictures = np.stack(
+        [
+            PLANTS[name](e.ill if i else e.healthy, bool(y))
+            for e, i, y in zip(eyes, ill, labels, strict=True)
+        ]
+    )
+    told = labels ^ (random.random(len(eyes)) < FLIPPED) if name == "label noise" else labels
+    torch.manual_seed(seed)
+    model = load(CARD, module=Small(), run_check=False)
+    learn(model, prepared(model, pictures), torch.from_numpy(told.astype(np.int64)), random)
+    return model
+
+
+def learn(model: Model, images: Tensor, labels: Tensor, random: np.random.Generator) -> None:
+    network = model.module
+    network.train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
+    for _ in range(STEPS):
+        chosen = torch.from_numpy(random.choice(len(images), BATCH, replace=False))
+        loss = cross_entropy(model.forward(images[chosen]), labels[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    network.eval()
+
+
+def prepared(model: Model, pictures: np.ndarray) -> Tensor:
+    """As the card prepares them."""
+    return torch.cat([model.tensor(model.prepare(photograph(p))[0]) for p in pictures])
+
+
+def photograph(pixels: Pixels) -> Image:
+    return Image(pixels=pixels.astype(np.float32), modality="fundus")
+
+
+def print_reliance(name: str, models: Sequence[Model], eyes: Sequence[Eye]) -> None:
+    """What each model depends on, on photographs that it has never seen."""
+    plant = PLANTS[name]
+    kinds = {
+        "lesions and plant": [plant(e.ill, True) for e in eyes],
+        "plant alone": [plant(e.healthy, True) for e in eyes],
+        "lesions alone": [plant(e.ill, False) for e in eyes],
+        "neither": [plant(e.healthy, False) for e in eyes],
+    }
+    print(f"\n{name}: mean probability of haemorrhages")
+    for kind, pictures in kinds.items():
+        means = [
+            float(m.output(prepared(m, np.stack(pictures))).softmax(1)[:, 1].mean()) for m in models
+        ]
+        print(f"  {kind:18}", " ".join(f"{mean:.2f}" for mean in means))
+
+
+def labels(model: Model, name: str, eyes: Sequence[Eye], method: str) -> list[str]:
+    """The findings of ill eyes that carry the plant, where the model says haemorrhages."""
+    pictures = [PLANTS[name](e.ill, True) for e in eyes]
+    sure = model.output(prepared(model, np.stack(pictures))).argmax(dim=1) == 1
+    seen = [(p, e) for p, e, s in zip(pictures, eyes, sure.tolist(), strict=True) if s]
+    if not seen:
+        return []
+    result = explain(model, [photograph(p) for p, _ in seen], method, target="Haemorrhages")
+    return diagnosed(result, [e for _, e in seen], method)
+
+
+def diagnosed(result: Result, eyes: Sequence[Eye], method: str) -> list[str]:
+    measure(
+        result,
+        regions=[[Region(name="haemorrhages", mask=e.lesions, kind="lesion")] for e in eyes],
+        measures=[*MEASURES, *(("avg_sensitivity",) if method == "made" else ())],
+        random_regions=20,
+    )
+    return [finding.label for finding in diagnose(result)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made(AbstractExplainer):
+    """A map made on purpose."""
+
+    kind: str = "noise"
+    lesions: Tensor | None = None
+    inside: Tensor | None = None
+    """The eye: beyond it the map is empty."""
+
+    name: ClassVar[str] = "made"
+    needs: ClassVar[tuple[Need, ...]] = ("scores",)
+    card: ClassVar[MethodCard] = MethodCard(
+        question="none", sign="none", grid="the input's", cost="none", reference="none"
+    )
+
+    def fold(self, clean: Seen, answers: Sequence[Iterator[Seen]], frame: Frame) -> Fold:
+        images = clean.images
+        maps = torch.stack([MAKERS[self.kind](image, self.lesions) for image in images])
+        return Fold(map=maps if self.inside is None else maps * self.inside)
+
+
+def noise(image: Tensor, lesions: Tensor | None) -> Tensor:
+    """Another one for every image, however little it differs."""
+    seed = int(image.double().sum() * 1e6) % 2**31
+    return torch.randn(image.shape[1:], generator=torch.Generator().manual_seed(seed))
+
+
+def diffuse(image: Tensor, lesions: Tensor | None) -> Tensor:
+    side = torch.linspace(-1, 1, image.shape[1])
+    return torch.exp(-0.5 * (side[:, None] ** 2 + (side - 0.1) ** 2))
+
+
+def outlines(image: Tensor, lesions: Tensor | None) -> Tensor:
+    """The lesions themselves, whatever the model does."""
+    return torch.zeros(image.shape[1:]) if lesions is None else lesions.float()
+
+
+def elsewhere(image: Tensor, lesions: Tensor | None) -> Tensor:
+    """A blob as far from the lesions as the eye allows."""
+    rows, columns = np.mgrid[: image.shape[1], : image.shape[2]]
+    marked = np.argwhere(outlines(image, lesions).numpy() > 0)
+    middle = (image.shape[1] - 1) / 2
+    inside = np.argwhere(np.hypot(rows - middle, columns - middle) < 0.7 * middle)
+    away = np.linalg.norm(inside[:, None] - marked[None], axis=2).min(axis=1)
+    row, column = inside[away.argmax()]
+    return torch.from_numpy(np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 72.0)).float()
+
+
+MAKERS: Mapping[str, Callable[[Tensor, Tensor | None], Tensor]] = {
+    "noise": noise,
+    "diffuse": diffuse,
+    "outlines": outlines,
+    "elsewhere": elsewhere,
+}
+MADE: Mapping[str, Mapping[str, str]] = {
+    "honest": {
+        "noise": "NOISY",
+        "diffuse": "DIFFUSE",
+        "outlines": "PASS",
+        "elsewhere": "MISLEADING_MAP",
+    },
+    "marker": {"outlines": "PLAUSIBLE_NOT_FAITHFUL", "elsewhere": "REDUNDANT_OR_OOD"},
+}
+"""Maps made on purpose, and what should be said of them."""
+
+
+def made_labels(model: Model, one: Eye, name: str, kind: str) -> list[str]:
+    picture = photograph(PLANTS[name](one.ill, True))
+    seen, field = model.prepare(picture)
+    carried = torch.from_numpy(one.lesions)
+    if int(model.output(model.tensor(seen)).argmax()) != 1:
+        return []
+    inside = torch.from_numpy(field.mask)
+    made = Made(kind=kind, lesions=resized(carried, seen), inside=inside)
+    return diagnosed(explain(model, picture, {"made": made}, target="Haemorrhages"), [one], "made")
+
+
+def resized(mask: Tensor, seen: Image) -> Tensor:
+    region = Region(name="haemorrhages", mask=mask.numpy(), kind="lesion")
+    return torch.from_numpy(carry_region(region, seen).region.mask)
+
+
+def print_found(what: str, found: Sequence[str]) -> None:
+    told = ", ".join(f"{label} {count}" for label, count in Counter(found).most_common())
+    print(f"  {what:18} {told or 'no photograph is called ill'}", flush=True)
+
+
+def print_worth(finding: str, outcomes: Sequence[Outcome]) -> None:
+    """How often it was made where it is true, and not made where it is not."""
+    unsure = {UNSEEN, HONEST} if finding in _OF_THE_METHOD else {UNSEEN}
+    true = [one.label == finding for one in outcomes if one.truth == finding]
+    false = [one.label != finding for one in outcomes if one.truth not in {finding, *unsure}]
+    print(f"  {finding:24} {shared(true)}  {shared(false)}")
+
+
+def shared(right: Sequence[bool]) -> str:
+    if not right:
+        return "none"
+    low, high = wilson(sum(right), len(right))
+    return f"{sum(right)} of {len(right)} = {sum(right) / len(right):.3f} ({low:.3f} to {high:.3f})"
+
+
+if __name__ == "__main__":
+    main()
