@@ -191,13 +191,17 @@ def test_what_was_planned_stands_beside_what_was_done(make_run, make_case, make_
 
 
 def test_findings_answer_for_failures_and_shortcuts(make_run, make_case, make_view, make_map):
-    labels = ("SHORTCUT_SUSPECTED", "PASS", "PASS")
+    labels = ("SHORTCUT_SUSPECTED", "PASS", "PASS", "UNVERIFIED_FOCUS")
     maps = [
         replace(make_map(key=f"gradcam@{n}"), finding=Finding(label=label, next_step="look"))
         for n, label in enumerate(labels)
     ]
     found = record(make_run([make_case(views=(make_view(explained=tuple(maps)),))]))
-    assert FACTS["shortcuts"].tells(found) == "A shortcut is suspected in 1 of 3 diagnosed maps."
+    assert FACTS["shortcuts"].tells(found) == (
+        "A shortcut is suspected in 1 of 3 maps that could be checked for it, of 4 diagnosed."
+    )
+    blind = record(make_run([make_case(views=(make_view(explained=(maps[3],)),))]))
+    assert FACTS["shortcuts"].tells(blind) is None, "nothing checked is not nothing found"
     assert (FACTS["findings"].tells(found) or "").endswith(f"{FINDINGS['SHORTCUT_SUSPECTED']} (1).")
 
 

@@ -18,6 +18,12 @@ from foveal.report.words import (
 )
 
 MATTERS, STABLE, RUINED = tuple(FAMILIES)[1:4]
+_PLACED_AND_PROVEN = (
+    "PASS", "PLAUSIBLE_NOT_FAITHFUL", "SHORTCUT_SUSPECTED", "MISLEADING_MAP", "MIXED_EVIDENCE",
+    "REDUNDANT_OR_OOD",
+)  # fmt: skip
+"""Findings that know both where a map lies and what the model depends on: others tell nothing of a
+shortcut, not even that there is none."""
 
 
 def models(record: Record) -> str | None:
@@ -288,10 +294,11 @@ def findings(record: Record) -> str | None:
 def shortcuts(record: Record) -> str | None:
     """Whether maps that move the model lie elsewhere than the lesions."""
     told = record.traits.findings
-    if not told:
+    checked = sum(told[label] for label in _PLACED_AND_PROVEN)
+    if not checked:
         return None
-    suspected = told["SHORTCUT_SUSPECTED"]
-    return f"A shortcut is suspected in {suspected} of {counted(told.total(), 'diagnosed map')}."
+    maps = f"{told['SHORTCUT_SUSPECTED']} of {counted(checked, 'map')} that could be checked for it"
+    return f"A shortcut is suspected in {maps}, of {told.total()} diagnosed."
 
 
 def gate(record: Record) -> str | None:
