@@ -11,6 +11,7 @@ from foveal.core import Attribution, PlanError
 from foveal.measures import gss, map_spearman, max_sensitivity
 from foveal.run import LEVELS
 from foveal.run.again import GRADIENTS, STABILITY, explainer_again
+from foveal.run.perturbing import PERTURBING
 
 pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
 
@@ -142,7 +143,9 @@ def test_an_empty_map_keeps_the_numbers_of_its_gradients(model, eye, monkeypatch
 
 def test_every_level_holds_the_one_below_it():
     assert set(LEVELS["quick"]) < set(LEVELS["standard"]) < set(LEVELS["full"])
-    assert {"mprt", "random_logit"} == set(LEVELS["full"]) - set(LEVELS["standard"])
+    added = set(LEVELS["full"]) - set(LEVELS["standard"])
+    assert added - set(PERTURBING) == {"mprt", "random_logit"}
+    assert {"sensitivity_n", "infidelity", "road_combined"} < added
 
 
 def test_a_method_is_built_again_from_what_was_kept_of_it():
