@@ -38,8 +38,9 @@ def test_measuring_again_gives_the_same_numbers(finished, cohort_folder):
     assert values(finished) == before
     model = load(cohort_folder / "model.toml", trust=True)
     same = Yardstick(
-        names=LEVELS["standard"], random_orders=2, random_regions=3, seed=3, perturbations=4
-    )
+        names=LEVELS["standard"], random_orders=2, random_regions=3, baselines=("blur",), seed=3,
+        perturbations=4,
+    )  # fmt: skip
     remeasure(finished, same, models=[model])
     again = values(finished)
     assert set(again) == set(before)

@@ -14,7 +14,6 @@ from foveal.synthetic import Eye, cohort, grader_card
 _PLAN = """\
 # What `foveal demo` ran. Run it again with `foveal run plan.toml --trust`.
 name = "Retinopathy grader on synthetic eyes"
-level = "quick"        # standard asks the model a few thousand times more for each image
 seed = {seed}
 
 [[images]]
@@ -36,6 +35,16 @@ name = "layercam"
 name = "integratedgradients"
 steps = 16
 baseline = "blur"
+
+[measures]             # without names, a level's: level = "standard" takes far longer
+names = [
+    "relevance_mass", "mass_lift", "pointing_game", "dice", "dice_over_max", "lesion_hit_rate",
+    "false_highlight_rate", "region_shares", "negative_image_profile",
+    "mean_attribution_area", "ebc", "hfpr", "out_of_fov_mass",
+    "deletion_auc", "insertion_auc", "masked_roi_drop", "excess_drop", "lesion_drop",
+]
+random_orders = 2
+random_regions = 10
 
 [output]
 folder = "run"
