@@ -27,6 +27,10 @@ from foveal.store import Case, Explained, View
 
 PICTURE_SIDE = 1600
 """Larger side of the display copy that a run keeps of each original, in pixels."""
+_NO_MASK = (
+    "there is no mask of this image: nothing is measured on lesions, and it counts as one on which "
+    "none is marked"
+)
 
 
 class Casework:
@@ -70,6 +74,8 @@ class Casework:
                 with self.stage("read"):
                     image = entry.described(read(entry.path, modality=entry.modality))
                     regions = regions_of(entry, image)
+                    if entry.regions is not None and not regions:
+                        warnings.warn(_NO_MASK, FovealWarning, stacklevel=2)
                     maps = maps_of(entry, self.plan.maps)
                 views = tuple(
                     self._view(name, image, (regions, maps), model, targets, question)
@@ -262,15 +268,7 @@ def _question(plan: Plan, table: ModelTable) -> Question:
 
 
 def regions_of(entry: Entry, image: Image) -> list[Region]:
-    """The masks of an image; none, with a warning, where the pattern finds none for it."""
-    if entry.regions is None:
-        return []
-    if not find_regions(entry.regions, entry.path.stem):
-        warnings.warn(
-            "there is no mask of this image: nothing is measured on lesions, and it counts as one "
-            "on which none is marked",
-            FovealWarning,
-            stacklevel=2,
-        )
+    """The masks of an image; none where the pattern finds none for it."""
+    if entry.regions is None or not find_regions(entry.regions, entry.path.stem):
         return []
     return read_regions(entry.regions, image=image)
