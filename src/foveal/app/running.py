@@ -245,6 +245,7 @@ def _write_report(
 ) -> int:
     """What is asked for, then the table of all numbers and, last, the manifest of all files."""
     from foveal.report import (
+        proof_of,
         write_audit,
         write_figures,
         write_manifest,
@@ -253,12 +254,13 @@ def _write_report(
         write_results,
     )
 
+    proof = proof_of(run) if figures or kinds else None
     if figures:
-        write_figures(run)
+        write_figures(run, proof=proof)
     if "json" in kinds:
-        click.echo(f"audit file: {write_audit(run)}")
+        click.echo(f"audit file: {write_audit(run, proof=proof)}")
     if "html" in kinds:
-        click.echo(f"report: {write_page(run)}")
+        click.echo(f"report: {write_page(run, proof=proof)}")
     if pdf:
         click.echo(f"PDF: {write_pdf(run)}")
     write_results(run)

@@ -9,7 +9,7 @@ import torch
 
 from foveal.core import Score
 from foveal.doors.result import Result
-from foveal.report import write_audit, write_figures, write_page
+from foveal.report import proof_of, write_audit, write_figures, write_page
 from foveal.run.diagnosing import renew_findings
 from foveal.run.elsewhere import elsewhere_facts
 from foveal.run.gating import gate_facts
@@ -68,9 +68,10 @@ def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", 
         run.write_header({**run.header, **header})
         renew_findings(run)
         run.log("finished", machine=machine(), images=len(names), failed=0)
-    write_figures(run)
-    write_audit(run)
-    return write_page(run)
+    proof = proof_of(run)
+    write_figures(run, proof=proof)
+    write_audit(run, proof=proof)
+    return write_page(run, proof=proof)
 
 
 def check_folder(folder: Path) -> None:

@@ -8,11 +8,13 @@ from foveal.report.gallery import GalleryFacts, write_gallery
 from foveal.report.manifest import Verification, verify, write_manifest
 from foveal.report.page import case_html, write_page
 from foveal.report.pdf import write_pdf
+from foveal.report.proof import Proof, proof_of
 from foveal.report.results import write_results
 
 __all__ = [
     "Exhibit",
     "GalleryFacts",
+    "Proof",
     "Scale",
     "Verification",
     "Wall",
@@ -20,6 +22,7 @@ __all__ = [
     "case_html",
     "evidence",
     "overlay",
+    "proof_of",
     "save_figure",
     "scale_of",
     "schema",

@@ -16,7 +16,7 @@ from foveal.report.describe import description
 from foveal.report.diagnosis import Diagnoses, diagnosis_facts, finding_facts
 from foveal.report.history import History, history
 from foveal.report.limits import LIMITS
-from foveal.report.proof.conclude import proof_of
+from foveal.report.proof import Proof, proof_of
 from foveal.report.proof.plain import plain as proven
 from foveal.report.record import record_of
 from foveal.report.regulator import plain, regulator
@@ -27,11 +27,12 @@ SCHEMA = "foveal-report"
 VERSION = 1
 
 
-def write_audit(run: Run) -> Path:
+def write_audit(run: Run, *, proof: Proof | None = None) -> Path:
     """Write `report.json` into the run's folder, case by case.
 
     A number that is missing is null with its reason beside it; an infinite bound is null. Maps are
     not repeated: each is named by its shard and its row there. The same run gives the same bytes.
+    `proof` is what `proof_of` concluded, where that was done before.
 
     Raises:
         StoreError: A damaged shard, or a folder that cannot be written.
@@ -40,7 +41,7 @@ def write_audit(run: Run) -> Path:
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with hidden.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(_pieces(run))
+            file.writelines(_pieces(run, proof))
         hidden.replace(path)
     except OSError as problem:
         raise StoreError(f"cannot write the report: {problem.strerror or problem}") from problem
@@ -55,7 +56,7 @@ def schema() -> Mapping[str, object]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _pieces(run: Run) -> Iterator[str]:
+def _pieces(run: Run, proof: Proof | None) -> Iterator[str]:
     """The file in pieces, so that no more than one case is in memory."""
     cohort, traits = Cohort(), Traits()
     diagnoses = Diagnoses()
@@ -75,7 +76,7 @@ def _pieces(run: Run) -> Iterator[str]:
             yield comma + _text(_case(case, number))
             comma = ",\n"
             del case  # the next one is read before this name is set again
-    proof = proof_of(run)
+    proof = proof or proof_of(run)
     tail = {
         "cohort": _cohort(cohort),
         "diagnosis": diagnosis_facts(diagnoses, run.header),

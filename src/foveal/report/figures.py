@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from foveal.core import StoreError
 from foveal.report.drawing import Drawing, DrawingKeywords, small_picture
 from foveal.report.panels import INK, Slot, draw_map, draw_original
+from foveal.report.proof import Proof, proof_of
 from foveal.report.proof.chapter import plots
-from foveal.report.proof.conclude import proof_of
 from foveal.report.summary import map_label
 from foveal.report.words import answer_in_words, title
 from foveal.store import Case, Explained, Run, View
@@ -86,10 +86,13 @@ def save_figure(figure: Figure, path: Path) -> None:
         ) from problem
 
 
-def write_figures(run: Run, **drawing: Unpack[DrawingKeywords]) -> list[Path]:
+def write_figures(
+    run: Run, *, proof: Proof | None = None, **drawing: Unpack[DrawingKeywords]
+) -> list[Path]:
     """One PNG for each case of a run that was explained, in its folder `figures`.
 
-    The plots of the cohort are SVG in `figures/cohort`. Gives the PNGs.
+    The plots of the cohort are SVG in `figures/cohort`. Gives the PNGs. `proof` is what `proof_of`
+    concluded, where that was done before.
 
     Raises:
         StoreError: A damaged shard, or a folder that cannot be written.
@@ -103,7 +106,7 @@ def write_figures(run: Run, **drawing: Unpack[DrawingKeywords]) -> list[Path]:
         raise StoreError(
             f"cannot make the folder for figures: {problem.strerror or problem}"
         ) from problem
-    for plot in plots(proof_of(run), partial(map_label, run.header)):
+    for plot in plots(proof or proof_of(run), partial(map_label, run.header)):
         save_figure(plot.figure, folder / "cohort" / f"{plot.name}.svg")
     for case in run.cases():
         if case.failure is None:

@@ -16,6 +16,7 @@ from foveal.report.conclusions import conclusions
 from foveal.report.diagnosis import Diagnoses
 from foveal.report.history import history
 from foveal.report.limits import LIMITS
+from foveal.report.proof import Proof
 from foveal.report.proof.chapter import Chapter
 from foveal.report.record import record_of
 from foveal.report.regulator import regulator
@@ -31,12 +32,17 @@ _NEEDED = ("name", "fingerprint", "versions", "models", "methods", "measures")
 """What every header holds."""
 
 
-def write_page(run: Run, *, max_cases: int = MAX_CASES) -> Path:
+def write_page(run: Run, *, max_cases: int = MAX_CASES, proof: Proof | None = None) -> Path:
     """Write `report.html` into the run's folder: one file that works offline and prints.
 
     The first `max_cases` explained images in the order of their names are shown one by one; the
     tables count all. Cases are read one at a time, and the page is there whole or not at all. The
     same run gives the same bytes.
+
+    Args:
+        run: Finished, or as far as it is.
+        max_cases: Images shown one by one, beside those of the gallery.
+        proof: What `proof_of` concluded, where that was done before.
 
     Raises:
         StoreError: A damaged shard or header, or a folder that cannot be written.
@@ -51,7 +57,7 @@ def write_page(run: Run, *, max_cases: int = MAX_CASES) -> Path:
         with TemporaryFile(dir=run.folder) as spool:
             traits = Traits()
             diagnoses = Diagnoses()
-            chapter = Chapter(run, _header(run))
+            chapter = Chapter(run, _header(run), proof)
             sections = _Sections(spool, max_cases, chapter.images)
             cohort = _read(run, sections, diagnoses, traits, chapter)
             with hidden.open("w", encoding="utf-8", newline="\n") as page:

@@ -185,8 +185,9 @@ def _proven(proof: Proof) -> Iterator[tuple[str, str]]:
                     f"{error}; perfect calibration would show {perfect}",
                 )
     if proof.groups.tables:
-        gaps = counted(proof.groups.gaps, "gap")
-        yield "Groups of eyes", f"{len(proof.groups.found)} of {gaps} with an adjusted p below 0.05"
+        clear, gaps = len(proof.groups.found), counted(proof.groups.gaps, "gap")
+        told = f"{clear} of {gaps} with an adjusted p below 0.05"
+        yield "Groups of eyes", told if proof.groups.gaps else "too small to compare"
     yield "Unit of all intervals", proof.unit
 
 

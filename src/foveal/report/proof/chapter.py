@@ -15,8 +15,8 @@ from foveal.store import Case, Run
 class Chapter:
     """Made from a run's tables before its cases are read; then it takes the pictures it needs."""
 
-    def __init__(self, run: Run, header: Mapping[str, Any]) -> None:
-        self.proof: Proof = proof_of(run, header)
+    def __init__(self, run: Run, header: Mapping[str, Any], proof: Proof | None = None) -> None:
+        self.proof: Proof = proof or proof_of(run, header)
         self.images = chosen(self.proof.picks)
         """Those of the gallery, which a page shows one by one too."""
         self._tiles: dict[str, Tile] = {}
