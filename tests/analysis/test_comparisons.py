@@ -128,6 +128,19 @@ def test_methods_that_every_patient_ranks_alike_have_the_permutations_p():
     found = compare_many(values, patients(5), names="abc")
     # One of 3! orders, agreed on by four patients with the first.
     assert found.p == pytest.approx(6.0**-4)
+    twins = np.array([1.0, 1.0, 2.0]) + np.zeros((5, 1))
+    # Two methods are one: three different rankings are left.
+    assert compare_many(twins, patients(5), names="abc").p == pytest.approx(3.0**-4)
+
+
+def test_numbers_that_rounding_sets_apart_are_ties():
+    steps = np.random.default_rng(0).choice([-1, 1, 1, 1, 2, 3], size=16)
+    exact = compare_two(np.zeros(16), steps.astype(float), patients(16))
+    first = np.linspace(0, 1, 16)
+    second = first + steps * 0.1
+    assert len(np.unique(np.abs(second - first))) > len(np.unique(np.abs(steps)))
+    rounded = compare_two(first, second, patients(16))
+    assert rounded.p == exact.p
 
 
 P_VALUES = [0.01, 0.04, 0.03, 0.005, 0.5]

@@ -216,6 +216,8 @@ def test_a_lift_surely_above_one_is_a_good_place(lift: Measured, label: str):
 def test_a_lesion_over_most_of_the_field_is_not_well_hit_by_chance():
     wide = {"dice": score("dice", 0.1), "dice_over_max": score("dice_over_max", 0.6, chance=0.7)}
     assert diagnose(HEALTHY, wide, drops(map=True, lesions=False)).label == "SHORTCUT_SUSPECTED"
+    half = {"dice": score("dice", 0.55, chance=0.6)}
+    assert diagnose(HEALTHY, half, drops(map=True, lesions=False)).label == "REVIEW"
 
 
 def test_a_drop_nobody_would_notice_does_not_matter_however_rare_it_is():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from foveal.app.cli import foveal as group
 from foveal.app.cli import main
 from foveal.store import Run
 
@@ -246,3 +247,9 @@ def test_a_full_disk_ends_with_2_and_what_to_do(checked_folder, monkeypatch, cap
     monkeypatch.setattr("foveal.store.shard.pq.write_table", full)
     assert foveal("run", checked_folder / "plan.toml", "--trust") == 2
     assert "No space left on device" in capsys.readouterr().err
+
+
+def test_the_start_page_lists_every_command():
+    page = Path(__file__).parents[2].joinpath("docs", "start.md").read_text(encoding="utf-8")
+    listed = page.partition("lists the commands: ")[2].partition(". ")[0].replace("\n", " ")
+    assert set(listed.split(", ")) == {f"`{name}`" for name in group.commands}

@@ -99,8 +99,17 @@ def test_the_contributions_of_a_linear_model_are_perfect():
     thrice = infidelity_normalized(linear, IMAGE, 3 * CONTRIBUTIONS, **SETTINGS)
     assert thrice.value <= 1e-10
     assert thrice.parts["scale"] == pytest.approx(1 / 3)
+    assert infidelity_normalized(linear, IMAGE, -CONTRIBUTIONS, **SETTINGS).parts["scale"] < 0
     plain = infidelity(linear, IMAGE, 3 * CONTRIBUTIONS, **SETTINGS)
     assert plain.value == pytest.approx(4 * plain.chance)  # (3 - 1)^2 times the mean squared drop
+
+
+def test_no_map_is_above_that_of_zeros_so_that_it_is_no_chance():
+    random = np.random.default_rng(0).standard_normal((16, 16))
+    found = infidelity_normalized(bent, IMAGE, random, **SETTINGS)
+    assert found.chance is None
+    zeros = infidelity(bent, IMAGE, 0 * MAP, **SETTINGS).value
+    assert found.parts["share_of_zero_map"] == pytest.approx(found.value / zeros)
 
 
 def test_all_patches_together_are_no_set_size():

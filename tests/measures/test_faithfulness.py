@@ -11,6 +11,7 @@ from foveal.measures import (
     early_auc,
     excess_drop,
     insertion_auc,
+    lesion_drop,
     masked_roi_drop,
     random_curves,
     removal_curves,
@@ -211,12 +212,20 @@ def test_the_drop_of_a_linear_score_is_the_weight_that_was_taken_away():
     assert matched.value == pytest.approx(heaviest[:5].sum(), abs=1e-6)
 
 
-def test_a_rise_of_a_regression_is_a_negative_drop_with_its_size_beside():
-    score = masked_roi_drop(lambda batch: -3 * linear(batch), IMAGE, WEIGHTS, baseline=0.0)
-    assert score.value == pytest.approx(-score.parts["absolute"])
-    assert score.parts["absolute"] > 0.5
-    class_score = masked_roi_drop(linear, IMAGE, WEIGHTS, baseline=0.0, scale="probability")
-    assert "absolute" not in class_score.parts
+def test_a_rise_of_a_regression_counts_as_a_fall_does():
+    def falling(batch):
+        return -3 * linear(batch)
+
+    fall = masked_roi_drop(falling, IMAGE, WEIGHTS, baseline=0.0)
+    change = masked_roi_drop(falling, IMAGE, WEIGHTS, baseline=0.0, either_way=True)
+    assert fall.value < -0.5
+    assert change.value == -fall.value
+    assert change.parts["fall"] == fall.value
+    assert change.null == tuple(-one for one in fall.null)
+    mask = np.sort(WEIGHTS.ravel())[-13] <= WEIGHTS
+    assert excess_drop(falling, IMAGE, WEIGHTS, mask=mask, baseline=0.0).parts["percentile"] == 0
+    either = lesion_drop(falling, IMAGE, mask, baseline=0.0, either_way=True)
+    assert either.parts["percentile"] == 1
 
 
 def test_the_excess_drop_is_the_drop_beyond_the_random_ones():

@@ -40,6 +40,11 @@ def test_a_linear_score_keeps_what_the_map_weighs():
     assert average_gain(linear, IMAGE, MAP, **SETTINGS).value == 0
 
 
+def test_a_score_below_zero_is_no_probability_to_gain():
+    logit = average_gain(lambda batch: linear(batch) - 3, IMAGE, MAP, **SETTINGS)
+    assert logit.reason == "no_score_range"
+
+
 def test_a_score_that_rises_gains_a_share_of_what_was_missing():
     kept = 1 - float((WEIGHTS * STRENGTH).sum())
     assert average_drop(against, IMAGE, MAP, **SETTINGS).value == 0

@@ -85,7 +85,6 @@ def lesion(name: str, kind: str = "lesion") -> Region:
 HEADLINES = [
     pytest.param(["drusen", "scars", "all lesions", "disc"], 0.3, id="all lesions together"),
     pytest.param(["drusen", "disc"], 0.1, id="one kind of lesion"),
-    pytest.param(["disc"], 0.4, id="anatomy where there is nothing else"),
     pytest.param([None], 0.5, id="no region needed"),
 ]
 
@@ -102,6 +101,15 @@ def test_a_headline_counts_an_image_once_on_its_lesions(pool_of, make_score, mea
     ]
     (pool,) = pool_of(scores, headline=True, regions=tuple(regions))
     assert (pool.valid, pool.mean, pool.place.region) == (1, pytest.approx(expected), None)
+
+
+def test_an_eye_without_lesions_counts_only_where_no_region_is_asked_for(pool_of, make_score):
+    scores = [
+        Measured(score=make_score(value=0.9), region="disc"),
+        Measured(score=make_score(name="srg", value=0.5)),
+    ]
+    (pool,) = pool_of(scores, headline=True, regions=(lesion("disc", "anatomy"),))
+    assert (pool.place.measure, pool.valid) == ("srg", 1)
 
 
 def test_images_patients_answers_and_passes_are_counted(make_case, make_view, make_map):

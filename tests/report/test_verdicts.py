@@ -1,5 +1,7 @@
 """A reader of the numbers is told first when they may not be read."""
 
+from dataclasses import replace
+
 import pytest
 
 from foveal.report import case_html, write_page
@@ -42,6 +44,14 @@ def test_the_summary_and_the_image_say_when_curves_judge_nothing(
         assert summary.count(words) == (words in said)
         assert images.count(words) == 2 * (words in said)
         assert case_html(cases[0]).count(words) == (words in said)
+
+
+def test_methods_are_ranked_on_the_images_that_have_a_map_of_each(make_run, case_of):
+    flips = [case_of(f"I-{n}", [0.2, 0.1], [0.1, 0.2], [1.0, 1.0]) for n in range(3)]
+    (view,) = flips[2].views
+    flips[2] = replace(flips[2], views=(replace(view, explained=view.explained[:1]),))
+    summary = write_page(make_run(flips)).read_text().split('id="limits"')[0]
+    assert INCONCLUSIVE in summary
 
 
 def test_the_summary_takes_all_images_together(make_run, case_of):

@@ -156,6 +156,7 @@ def _iman_davenport(
     means: Float[np.ndarray, "unit method"],
 ) -> tuple[float | None, float | None, str | None]:
     n_units, methods = means.shape
+    means = _without_rounding(means)
     if n_units < 2:
         return None, None, f"{n_units} units with every method; ranks need two or more"
     if (np.ptp(means, axis=1) == 0).all():
@@ -164,7 +165,9 @@ def _iman_davenport(
     rest = n_units * (methods - 1) - chi
     if rest <= 1e-9 * n_units:
         # Every unit ranks the methods alike, and F is infinite; the permutation test's p is known.
-        return None, float(scipy.special.factorial(methods)) ** (1 - n_units), None
+        _, ties = np.unique(means[0], return_counts=True)
+        rankings = scipy.special.factorial(methods) / scipy.special.factorial(ties).prod()
+        return None, float(rankings) ** (1 - n_units), None
     statistic = (n_units - 1) * chi / rest
     freedom = methods - 1, (methods - 1) * (n_units - 1)
     return float(statistic), float(fdtrc(*freedom, statistic)), None
@@ -190,9 +193,16 @@ def _left_out(present: Bool[np.ndarray, " row"]) -> tuple[str, ...]:
 def _wilcoxon(differences: Float[np.ndarray, " unit"]) -> float | None:
     if differences.size < 2:
         return None
+    differences = _without_rounding(differences)
     if not differences.any():
         return 1.0
     return float(scipy.stats.wilcoxon(differences, zero_method="pratt").pvalue)
+
+
+def _without_rounding(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """To twelve digits of the largest: numbers that rounding alone sets apart are ties."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return values if largest == 0 else np.round(values, 11 - int(np.floor(np.log10(largest))))
 
 
 def _shift(

@@ -124,14 +124,16 @@ class Known:
     def place(self) -> Place | None:
         """Whether the map lies on the lesions; `None` where none are known."""
         near = self.score("dice_over_max", on_lesions=True)
-        overlap = self.value("dice", on_lesions=True)
+        whole = self.score("dice", on_lesions=True)
+        overlap = None if whole is None else whole.value
         lift = self.score("mass_lift", on_lesions=True)
         if near is not None and near.value is not None:
             # A lesion over half of the field is half hit by any map.
             if near.value >= WELL_PLACED and near.value > (near.chance or 0):
                 return "good"
             overlap = near.value if overlap is None else overlap
-        if (overlap is not None and overlap >= WELL_PLACED) or _lifted(lift):
+        chance = (whole.chance if whole is not None else None) or 0
+        if (overlap is not None and overlap >= WELL_PLACED and overlap > chance) or _lifted(lift):
             return "good"
         if overlap is None:
             return None

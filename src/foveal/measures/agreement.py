@@ -223,8 +223,9 @@ def sensitivity_n(
 
     Returns:
         The mean over n, in [-1, 1]; higher is better, chance is 0, and 1 for exact contributions of
-        a linear model. `parts` holds the curve; all patches together are no n, since one set does
-        not correlate. Missing as for `relevance_rank_correlation`.
+        a linear model. `parts` holds the curve, and as `flat` the shares at which nothing varies,
+        which do not count; all patches together are no n, since one set does not correlate. Missing
+        as for `relevance_rank_correlation`.
 
     Reference:
         Ancona et al. 2018, section 3.4.
@@ -253,6 +254,7 @@ def sensitivity_n(
             "shares": list(found),
             "n": [table.removals[share].count for share in found],
             "correlations": list(found.values()),
+            "flat": [share for share, value in curve.items() if value is None],
         },
     )
 

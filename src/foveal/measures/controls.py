@@ -35,7 +35,7 @@ class Controls:
     random: tuple[RemovalCurves, ...] = ()
     fixed: Mapping[str, RemovalCurves] = field(default_factory=lambda: MappingProxyType({}))
     """`edges`: strongest edges first; `centre`: from the middle of the field outwards; `model's own
-    order`: by the effect of each patch alone, the best that this model and baseline can show;
+    order`: by the effect of each patch alone, about the best that this model can show;
     `lesions first`: the expert's order, which describes the model and judges no map."""
 
 
@@ -52,7 +52,8 @@ def control_curves(
 ) -> Controls:
     """The curves of all controls: once for an image, whatever explanations it has.
 
-    The inverted map needs no pass: its curves are the map's own, read backwards.
+    The inverted map needs no pass: its curves are the map's own, read backwards, up to where the
+    steps lie.
 
     Args:
         score: From images in display units to one number a probe.

@@ -55,6 +55,7 @@ class DropKeywords(TypedDict, total=False):
     feather_px: float
     random: int
     scale: Scale
+    either_way: bool
     seed: int
     max_batch: int
 
@@ -75,6 +76,8 @@ class DropSettings:
     random: int = 20
     """Random regions for the control."""
     scale: Scale = "given"
+    either_way: bool = False
+    """Whether a rise counts as a fall does: the value of a regression may move either way."""
     seed: int = 0
     max_batch: int = MAX_BATCH
 
@@ -99,16 +102,21 @@ class RoiDrops:
     """The region's share of the field."""
     removed: float
     """The share of the field that was taken away, its faded edge counted in part."""
+    either_way: bool = False
 
     @property
     def drop(self) -> float:
-        """By how much the score fell."""
-        return self.whole - self.masked
+        """By how much the score fell; by how much it changed, where either way counts."""
+        return self._change(self.masked)
 
     @property
     def null(self) -> tuple[float, ...]:
         """The same for the moved regions."""
-        return tuple(self.whole - score for score in self.moved)
+        return tuple(map(self._change, self.moved))
+
+    def _change(self, score: float) -> float:
+        fall = self.whole - score
+        return abs(fall) if self.either_way else fall
 
 
 def roi_drops(
@@ -156,6 +164,7 @@ def roi_drops(
         raw_moved=tuple(moved),
         area=count / on.area,
         removed=float(own.sum()) / on.area,
+        either_way=chosen.either_way,
     )
 
 
@@ -180,13 +189,13 @@ def masked_roi_drop(
         field: The field of view; the whole image by default.
         drops: The passes, where `roi_drops` made them before.
         **settings: Those of `DropSettings`: `area` (0.05), `baseline`, `feather_px`, `random`
-            (20 regions), `scale`, `seed`, `max_batch`.
+            (20 regions), `scale`, `either_way`, `seed`, `max_batch`.
 
     Returns:
         S(x) - S(x without the region), in the units of the score, [-1, 1] for probabilities;
-        higher is better. Chance is the mean of `null`, the drops under the region moved at
-        random. The value keeps its sign, for a regression too, where either direction may matter
-        and `parts["absolute"]` is the size of the change. `parts` holds the drop relative to S(x)
+        higher is better; with `either_way`, for the value of a regression, its size |S(x) - S(x
+        without the region)|, and `parts["fall"]` keeps the sign. Chance is the mean of `null`, the
+        drops under the region moved at random. `parts` holds the drop relative to S(x)
         in percent (missing below 1e-6), for scores in log-odds the drop in log-odds, and the shares
         of the field that were asked for (`area`) and taken away (`removed`). Missing where there
         is no region.
@@ -208,8 +217,8 @@ def masked_roi_drop(
         "area": made.area,
         "removed": made.removed,
     }
-    if chosen.scale == "given":
-        parts["absolute"] = abs(made.drop)
+    if chosen.either_way:
+        parts["fall"] = made.whole - made.masked
     if chosen.scale == "log-odds":
         parts["log_odds"] = made.raw_whole - made.raw_masked
         parts["log_odds_null"] = [made.raw_whole - raw for raw in made.raw_moved]
@@ -374,6 +383,7 @@ def _params(settings: DropSettings) -> dict[str, object]:
     return {
         "area": settings.area,
         "baseline": baseline,
+        "either_way": settings.either_way,
         "feather_px": settings.feather_px,
         "random": settings.random,
         "scale": settings.scale,

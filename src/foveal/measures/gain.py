@@ -31,7 +31,7 @@ SRG = MeasureCard(
     direction="higher",
     range=(-np.inf, np.inf),
     needs=("scores",),
-    chance=f"0; {CHANCE}",
+    chance=f"near 0; {CHANCE}",
     missing=MISSING,
     cost="72 F with three baselines; 24 of them are those of deletion and insertion",
     reference="Bluecher et al. 2024, symmetric relevance gain: area with the least relevant "
@@ -75,10 +75,12 @@ def srg(
         **asked: As for `deletion_auc`.
 
     Returns:
-        The median over the baselines, [-1, 1] for probabilities; higher is better, chance is 0, and
-        `null` the same for each random order. `parts` holds the gain under each baseline, for
-        scores in log-odds in those too, with the gains of the random orders, of the other controls
-        and of the inverted map, whose gain is the map's with the other sign. `own_order_auroc` is
+        The median over the baselines, [-1, 1] for probabilities; higher is better. `null` is the
+        same for each random order and chance their mean, which is near 0 and not 0: the uneven
+        steps of the two removals lie elsewhere. Without random orders chance is missing. `parts`
+        holds the gain under each baseline, for scores in log-odds in those too, with the gains of
+        the random orders and the other controls; the inverted map's is read from the same passes,
+        the map's with the other sign. `own_order_auroc` is
         the share of random orders that the model's own order beats under each baseline; where it is
         below 0.7, `uninformative` names the baseline, and the gain under it says nothing of a map.
         One image has few random orders: `analysis.separations` takes all images together, and
@@ -112,7 +114,7 @@ def srg(
         return SRG.none("no_score_range", params=params, parts=parts)
     return SRG.score(
         median(normal if wanted else [_gain(own) for own in curves]),
-        chance=fmean(null) if null and not wanted else 0.0,
+        chance=fmean(null) if null and not wanted else None,
         null=None if wanted else null or None,
         params=params,
         parts=parts,

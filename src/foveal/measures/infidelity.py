@@ -32,8 +32,8 @@ INFIDELITY_NORMALIZED = MeasureCard(
     direction="lower",
     range=(0, np.inf),
     needs=("scores",),
-    chance="the mean squared drop, which a map of zeros reaches",
-    missing="the map is zero",
+    chance="none is given: no map is above the mean squared drop, which a map of zeros reaches",
+    missing="the map is zero, or the score does not change",
     cost="none beside faithfulness_correlation",
     reference="Yeh et al. 2019, eq. 1 with the optimal scalar, as in Captum's normalize=True",
 )
@@ -111,10 +111,11 @@ def infidelity_normalized(
     Arguments and errors as there.
 
     Returns:
-        From 0, in squared units of the score as it came; lower is better. Chance is what a map of
-        zeros reaches. `parts` holds that number, `scale`, and the value as a share of chance,
-        `share_of_chance`, which no longer depends on the units. Missing for a map whose sums are
-        all zero.
+        From 0, in squared units of the score as it came; lower is better. `parts` holds the number,
+        `scale`, which is negative where the map says the contrary of what happens, and the value as
+        a share of what a map of zeros reaches, `share_of_zero_map`, which does not depend on units.
+        No map has a larger share than 1, so that staying below it means nothing. Missing for a map
+        whose sums are all zero, and `no_score_range` where no removal changes the score.
     """
     made = _terms(INFIDELITY_NORMALIZED, score, image, map, field, share, draws, subsets, settings)
     if isinstance(made, Score):
@@ -122,10 +123,12 @@ def infidelity_normalized(
     sums, drops, params = made
     if not sums.any():
         return INFIDELITY_NORMALIZED.none("zero_map", params=params)
+    if not drops.any():
+        return INFIDELITY_NORMALIZED.none("no_score_range", params=params)
     scale = float(sums @ drops / (sums @ sums))
-    value, chance = float(np.mean((scale * sums - drops) ** 2)), float(np.mean(drops**2))
-    parts = {"scale": scale, "share_of_chance": value / chance if chance > 0 else None}
-    return INFIDELITY_NORMALIZED.score(value, chance=chance, params=params, parts=parts)
+    value = float(np.mean((scale * sums - drops) ** 2))
+    parts = {"scale": scale, "share_of_zero_map": value / float(np.mean(drops**2))}
+    return INFIDELITY_NORMALIZED.score(value, params=params, parts=parts)
 
 
 def completeness_error(

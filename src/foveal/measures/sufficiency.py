@@ -227,7 +227,8 @@ def average_gain(
     made = kept or keep_only(score, image, map, field=field, **settings)
     if isinstance(made, str):
         return AVERAGE_GAIN.none(made, params=params)
-    if 1 - made.whole < _SMALLEST or max(made.kept, *made.turned, 0) > 1:
+    scores = (made.whole, made.kept, *made.turned)
+    if 1 - made.whole < _SMALLEST or max(scores) > 1 or min(scores) < 0:
         return AVERAGE_GAIN.none("no_score_range", params=params, parts=_parts(made))
     missing = 1 - made.whole
     return _scored(AVERAGE_GAIN, lambda o: 100 * max(0.0, o - made.whole) / missing, made, params)

@@ -130,7 +130,7 @@ def view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
                 maps=tuple(map_sheet(case, view, e, way, picture) for e in maps),
                 scores=score_table(maps, anatomy),
                 curves=tuple(curve_plots(maps)),
-                notes=(*verdict_notes(named_headline(maps)), *_notes(maps)),
+                notes=(*verdict_notes([named_headline(maps)]), *_notes(maps)),
                 findings=tuple(finding_sheets(maps)),
             )
         )

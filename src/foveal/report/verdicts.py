@@ -14,32 +14,31 @@ class Verdicts:
     """The headline of faithfulness of each model, target and method, image by image."""
 
     def __init__(self) -> None:
-        self._scores: dict[tuple[str, str], dict[str, list[Score]]] = {}
+        self._images: dict[tuple[str, str], list[dict[str, Score]]] = {}
 
     def add(self, model: str, target: str, maps: Sequence[Explained]) -> None:
         """Count the maps of one image for one target."""
-        kept = self._scores.setdefault((model, target), {})
-        for explained in maps:
-            for score in _headline(explained):
-                kept.setdefault(explained.key, []).append(score)
+        found = {e.key: score for e in maps for score in _headline(e)}
+        self._images.setdefault((model, target), []).append(found)
 
     def notes(self, model: str, target: str, label: Callable[[str], str]) -> Iterator[str]:
         """What must be known before the numbers are read; `label` names a map by its key."""
-        found = self._scores.get((model, target), {})
-        return verdict_notes({label(key): scores for key, scores in found.items()})
+        images = self._images.get((model, target), [])
+        return verdict_notes([{label(k): one for k, one in image.items()} for image in images])
 
 
-def named_headline(maps: Sequence[Explained]) -> dict[str, list[Score]]:
+def named_headline(maps: Sequence[Explained]) -> dict[str, Score]:
     """The headline of faithfulness of one image's maps, where it was measured."""
-    return {map_name(e.key, e.attribution): _headline(e) for e in maps if _headline(e)}
+    return {map_name(e.key, e.attribution): score for e in maps for score in _headline(e)}
 
 
-def verdict_notes(scores: Mapping[str, Sequence[Score]]) -> Iterator[str]:
+def verdict_notes(images: Sequence[Mapping[str, Score]]) -> Iterator[str]:
     """Baselines under which curves judge no map, and whether all of them rank the methods alike.
 
-    `scores` holds the `srg` of each method's maps, an image each.
+    `images` holds the `srg` of each image's maps by method. Methods are ranked on the images that
+    have a map of each.
     """
-    own = separations(max(scores.values(), key=len)) if scores else ()
+    own = separations([next(iter(image.values())) for image in images if image])
     blind = [one for one in own if one.verdict == "uninformative"]
     if blind:
         said = [f"{one.baseline} (AUROC {number(one.auroc)})" for one in blind]
@@ -48,9 +47,9 @@ def verdict_notes(scores: Mapping[str, Sequence[Score]]) -> Iterator[str]:
             f"{counted(blind[0].images, 'image')} not even the model’s own order of patches stands "
             "out from random ones. Do not judge maps by SRG, AOPC, deletion or insertion there."
         )
-    if len({len(own) for own in scores.values()}) != 1:
-        return
-    ranks = rank_agreement(scores)
+    methods = dict.fromkeys(method for image in images for method in image)
+    whole = [image for image in images if len(image) == len(methods)]
+    ranks = rank_agreement({method: [image[method] for image in whole] for method in methods})
     if ranks.verdict == "inconclusive" and ranks.w is not None:
         best = [f"{method} with {baseline}" for baseline, method in ranks.best.items()]
         yield (

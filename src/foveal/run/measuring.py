@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from foveal.core import Attribution, PlanError
+from foveal.core import Attribution, ImageError, PlanError
 from foveal.explainers import AbstractExplainer
 from foveal.explainers.grid import at_input_size
 from foveal.explainers.passes import Passes
@@ -63,6 +63,7 @@ class Asking:
         self.module = seen.model.module
         self.scale: Scale
         self.scale, self._score = _score_of(seen, target)
+        self._regression = seen.model.card.task == "regression"
         self._passes = Passes(seen.network)
         self.again = Again(
             seen,
@@ -84,11 +85,23 @@ class Asking:
 
     def perturbing(self, place: Place) -> Perturbing:
         """What is asked of the image under perturbation, for all maps of it."""
-        return Perturbing(self.score, self.image, place, self.scale, self._trials)
+        return Perturbing(
+            self.score, self.image, place, self.scale, self._trials, either_way=self._regression
+        )
 
     def score(self, batch: Float[Tensor, "probe channel row column"]) -> Float[Tensor, " probe"]:
-        """The target of this image, for probes in display units."""
-        return self._passes.send(batch, self._score).scores
+        """The target of this image, for probes in display units.
+
+        Raises:
+            ImageError: The model gives no number for one of them.
+        """
+        scores = self._passes.send(batch, self._score).scores
+        if not bool(scores.isfinite().all()):
+            raise ImageError(
+                "the model's score is not a finite number when parts of this image are replaced; "
+                "measure it at the level quick, which replaces nothing"
+            )
+        return scores
 
 
 class Measuring:

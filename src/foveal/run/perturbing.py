@@ -76,13 +76,14 @@ class Perturbing:
 
     def __init__(
         self, score: ScoreOf, image: Float[Tensor, "channel row column"], place: Place,
-        scale: Scale, trials: Trials,
+        scale: Scale, trials: Trials, *, either_way: bool = False,
     ) -> None:  # fmt: skip
         self.score = score
         self.image = image
         self.field = place.field
         self.trials = trials
         self.scale: Scale = scale
+        self._either_way = either_way
         self._lesions = next((r.mask for r in place.regions if r.name == ALL_LESIONS), None)
         self._maps: dict[int, Float[np.ndarray, "row column"]] = {}
         self._subjects: dict[str, Subject] = {}
@@ -107,7 +108,8 @@ class Perturbing:
     def drop_settings(self) -> DropKeywords:
         """How regions are taken away."""
         chosen = self.curve_settings(self.trials.baseline)
-        return {**chosen, "random": self.trials.random_regions}  # type: ignore[typeddict-item]
+        regions = {"random": self.trials.random_regions, "either_way": self._either_way}
+        return {**chosen, **regions}  # type: ignore[typeddict-item]
 
     @property
     def road_settings(self) -> RoadKeywords:
