@@ -75,8 +75,9 @@ class Cohort:
     def headline(self) -> list[Pool]:
         """Every measure once a method: without a region, or on the lesions.
 
-        An image counts with all its lesions together; without lesions, with the regions it has.
-        The region of a headline is therefore `None`.
+        An image counts with all its lesions together. Without lesions it does not count under
+        measures that need a region: on anatomy high is not simply better. The region of a headline
+        is therefore `None`.
         """
         return [numbers.pool(place) for place, numbers in self._headline.items()]
 
@@ -171,5 +172,4 @@ def _headline_regions(view: View) -> Sequence[str]:
     measured = {m.region for explained in view.explained for m in explained.scores}
     if ALL_LESIONS in measured:
         return (ALL_LESIONS,)
-    lesions = [region.name for region in view.regions if region.kind == "lesion"]
-    return lesions or [region.name for region in view.regions if region.kind != "field"]
+    return [region.name for region in view.regions if region.kind == "lesion"]
