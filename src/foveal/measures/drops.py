@@ -193,9 +193,9 @@ def masked_roi_drop(
 
     Returns:
         S(x) - S(x without the region), in the units of the score, [-1, 1] for probabilities;
-        higher is better; with `either_way`, for the value of a regression, its size |S(x) - S(x
-        without the region)|, and `parts["fall"]` keeps the sign. Chance is the mean of `null`, the
-        drops under the region moved at random. `parts` holds the drop relative to S(x)
+        higher is better; with `either_way`, for the value of a regression, the size of that change,
+        whose sign `parts["fall"]` keeps. Chance is the mean of `null`, the drops under the region
+        moved at random. `parts` holds the drop relative to S(x)
         in percent (missing below 1e-6), for scores in log-odds the drop in log-odds, and the shares
         of the field that were asked for (`area`) and taken away (`removed`). Missing where there
         is no region.
