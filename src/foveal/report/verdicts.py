@@ -38,7 +38,7 @@ def verdict_notes(images: Sequence[Mapping[str, Score]]) -> Iterator[str]:
     `images` holds the `srg` of each image's maps by method. Methods are ranked on the images that
     have a map of each.
     """
-    own = separations([next(iter(image.values())) for image in images if image])
+    own = separations([_known(image) for image in images if image])
     blind = [one for one in own if one.verdict == "uninformative"]
     if blind:
         said = [f"{one.baseline} (AUROC {number(one.auroc)})" for one in blind]
@@ -56,6 +56,12 @@ def verdict_notes(images: Sequence[Mapping[str, Score]]) -> Iterator[str]:
             "Which method is best by SRG is inconclusive: the baselines rank them differently "
             f"(Kendall’s W {number(ranks.w)}; first: {listed(best)})."
         )
+
+
+def _known(image: Mapping[str, Score]) -> Score:
+    """One that has a value, if any has: an empty map has no curves beside which others stand."""
+    scores = list(image.values())
+    return next((score for score in scores if score.value is not None), scores[0])
 
 
 def _headline(explained: Explained) -> list[Score]:
