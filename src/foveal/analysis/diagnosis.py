@@ -171,7 +171,7 @@ ROWS: tuple[Row, ...] = (
         looks_at=(("dice", True), _MAP),
         cause=unverified_cause,
         next_step="give outlines of lesions and let the model be asked: foveal measure RUN "
-        "--regions PATTERN --card CARD",
+        "--regions PATTERN --card CARD [--trust]",
     ),
 )
 """The checks in their order: the first that holds is the finding.
