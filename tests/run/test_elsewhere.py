@@ -155,6 +155,23 @@ def test_a_map_of_another_grid_fails_its_image_with_both_sizes(cohort_folder):
     assert why.startswith("the map 'shap' is 7 x 7 (row x column), but the photograph is 64 x 64")
 
 
+def test_a_map_of_the_other_grid_is_said_before_any_pass(cohort_folder, monkeypatch):
+    write_maps(cohort_folder, "shap", np.eye(64))
+    monkeypatch.setattr("foveal.run.casework.explain", lambda *_: pytest.fail("a pass was sent"))
+    for why in worked(cohort_folder, PREPARED).failures().values():
+        assert why.endswith('say so with grid = "original", on the command line with '
+                            "--maps-grid original")  # fmt: skip
+
+
+def test_a_map_made_elsewhere_gets_no_advice_on_methods(cohort_folder):
+    write_maps(cohort_folder, "shap", np.zeros((64, 64)))
+    for case in worked(cohort_folder, SHAP, measures={"names": ["ebc"]}).cases():
+        finding = case.views[0].explained[-1].finding
+        assert finding is not None
+        assert (finding.label, finding.cause) == ("EMPTY", "the map marks nothing in the eye")
+        assert "the map's file, its grid and its scale" in finding.next_step
+
+
 def test_an_image_without_its_map_goes_on_without_it(cohort_folder):
     write_maps(cohort_folder, "shap", np.eye(64))
     (cohort_folder / "maps" / f"{STEMS[0]}_shap.npy").unlink()

@@ -59,7 +59,10 @@ def _check_grid(found: Grid, image: Image, grid: MapGrid) -> None:
     other: MapGrid = "prepared" if grid == "original" else "original"
     advice = "make it anew for this picture, or enlarge it to one of the two with its own tool"
     if found == grids[other]:
-        advice = f'it has the size of {_WORDS[other]}: say so with grid = "{other}"'
+        advice = (
+            f'it has the size of {_WORDS[other]}: say so with grid = "{other}", on the command '
+            f"line with --maps-grid {other}"
+        )
     elif found == grids[grid][::-1]:
         advice = "it looks transposed, turn it upright"
     raise ImageError(

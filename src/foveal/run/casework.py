@@ -136,7 +136,8 @@ class Casework:
         maps: Sequence[Elsewhere],
     ) -> list[Explained]:
         with self.stage("explain"):
-            answers = explain(seen, target, question) + answers_elsewhere(seen, target, maps)
+            given = answers_elsewhere(seen, target, maps)  # a wrong size is said before any pass
+            answers = explain(seen, target, question) + given
         with self.stage("measure"):
             by = measuring(seen, target, self.yardstick, [a.attribution for a in answers])
             scores = [by.measure(answer.attribution, answer.explainer) for answer in answers]
