@@ -292,6 +292,22 @@ def test_a_map_with_all_its_evidence_outside_the_eye_is_empty_and_says_where_it_
     assert diagnose(table).cause == "all evidence lies outside the eye"
 
 
+def test_a_finding_outside_the_eye_names_its_number_and_its_limit():
+    far = score("out_of_fov_mass", 0.2, chance=0.3, parts={"far_mass": 0.073})
+    found = diagnose(HEALTHY, {"out_of_fov_mass": far})
+    assert found.cause == (
+        "far_mass: 7.3 % of the evidence lies more than 5 % of the eye's diameter outside it; the "
+        "limit is 5 %"
+    )
+
+
+@pytest.mark.parametrize("label", FINDINGS)
+def test_of_a_map_made_elsewhere_no_method_is_blamed(label: str):
+    (row,) = (row for row in ROWS if row.label == label)
+    told = row.elsewhere or row.next_step
+    assert "--method" not in told or label == "METHOD_INSENSITIVE"  # which asks our methods alone
+
+
 def test_a_missing_region_is_no_empty_map():
     none = {"relevance_mass": score("relevance_mass", None, reason="empty_mask", region=LESIONS)}
     assert diagnose(HEALTHY, none).label == "UNVERIFIED_FOCUS"

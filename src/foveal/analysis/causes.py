@@ -24,7 +24,21 @@ def empty_cause(known: Known) -> str | None:
     outside = known.value("out_of_fov_mass")
     if known.emptiness == "zero_map" and outside is not None and outside > OUTSIDE:
         return "all evidence lies outside the eye"
+    if known.emptiness == "zero_map" and known.elsewhere:
+        return "the map marks nothing in the eye"
     return _EMPTY.get(known.emptiness or "")
+
+
+def background_cause(known: Known) -> str | None:
+    """Which number is over its limit: what is beyond a margin, where that is known."""
+    if known.outside is None:
+        return None
+    limit = f"the limit is {100 * OUTSIDE:.0f} %"
+    share = f"{100 * known.outside:.1f} % of the evidence"
+    score = known.score("out_of_fov_mass")
+    if score is not None and isinstance(score.parts.get("far_mass"), float):
+        return f"far_mass: {share} lies more than 5 % of the eye's diameter outside it; {limit}"
+    return f"{share} lies outside the eye; {limit}"
 
 
 def diffuse_cause(known: Known) -> str | None:
@@ -54,7 +68,8 @@ def background_warning(known: Known) -> Iterator[str]:
     """Evidence outside the eye that is too little, or too near, for a finding."""
     mass = known.value("out_of_fov_mass")
     if mass is not None and mass > OUTSIDE_WARNING:
-        where = "spilt over its edge by a coarse layer, or misaligned"
+        ours = "spilt over its edge by a coarse layer, or misaligned"
+        where = "drawn beyond its edge, or on another grid" if known.elsewhere else ours
         yield f"{100 * mass:.1f} % of the evidence lies outside the eye: {where}"
 
 

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foveal.analysis.causes import background_warning, diffuse_cause, empty_cause, unverified_cause
+from foveal.analysis.causes import (
+    background_cause,
+    background_warning,
+    diffuse_cause,
+    empty_cause,
+    unverified_cause,
+)
 from foveal.analysis.symptoms import (
     OUTSIDE,
     Answer,
@@ -27,6 +33,13 @@ Look = tuple[str, bool]
 _PLACE: tuple[Look, ...] = (("dice_over_max", True), ("dice", True), ("mass_lift", True))
 _MAP: Look = ("excess_drop", True)
 _LESIONS: Look = ("lesion_drop", True)
+_LOOK_AT_FILE = (
+    "look at the map's file, its grid and its scale; ask who made it what its values mean"
+)
+_ASK_MAKER = (
+    "do not use the map as a reason of this model; ask who made it for which model, target and "
+    "photograph"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +50,8 @@ class Row:
     holds: Callable[[Known], Answer]
     looks_at: tuple[Look, ...]
     next_step: str
+    elsewhere: str | None = None
+    """The next step for a map that was made elsewhere, whose method nobody here can change."""
     cause: Callable[[Known], str | None] = lambda known: None
     needs: tuple[Look, ...] = ()
     """Without one of these it cannot be checked; `looks_at` by default."""
@@ -47,7 +62,13 @@ def _placed(*places: str) -> Callable[[Known], Answer]:
 
 
 def _focus(
-    label: str, place: str, next_step: str, *, map: Answer = None, lesions: Answer = None
+    label: str,
+    place: str,
+    next_step: str,
+    *,
+    map: Answer = None,
+    lesions: Answer = None,
+    elsewhere: str | None = None,
 ) -> Row:
     """A check of where the map lies, and of what the model depends on."""
 
@@ -66,6 +87,7 @@ def _focus(
         looks_at=(*_PLACE, *drops, ("early_auc", False)),
         needs=(("dice", True), *drops),
         next_step=next_step,
+        elsewhere=elsewhere,
     )
 
 
@@ -77,13 +99,16 @@ ROWS: tuple[Row, ...] = (
         cause=empty_cause,
         next_step="draw the negative evidence: result.show(signed=True); then ask for another "
         "class: foveal explain CARD IMAGE --target CLASS",
+        elsewhere="nothing to do where nothing was to be marked; else " + _LOOK_AT_FILE,
     ),
     Row(
         label="BACKGROUND",
         holds=lambda known: None if known.outside is None else known.outside > OUTSIDE,
         looks_at=(("out_of_fov_mass", False),),
+        cause=background_cause,
         next_step="look at the field that was found: foveal check IMAGE; a mark or a text outside "
         "the eye is a shortcut of the model: cut it away and compare what the model says",
+        elsewhere=_LOOK_AT_FILE,
     ),
     Row(
         label="METHOD_INSENSITIVE",
@@ -104,6 +129,7 @@ ROWS: tuple[Row, ...] = (
         next_step="average the noise away: foveal explain CARD IMAGE --method smoothgrad --method "
         "integratedgradients; averaging helps if repeat_variance says averaged_ratio near 0.25; "
         "explain logits instead of probabilities",
+        elsewhere=_LOOK_AT_FILE,
     ),
     Row(
         label="DIFFUSE",
@@ -112,6 +138,7 @@ ROWS: tuple[Row, ...] = (
         cause=diffuse_cause,
         next_step="compare layers on a development split: foveal.measures.layer_study; or foveal "
         "explain CARD IMAGE --method layercam --method gradcam++ --layer AN_EARLIER_ONE",
+        elsewhere=_LOOK_AT_FILE,
     ),
     _focus(
         "PASS",
@@ -125,6 +152,7 @@ ROWS: tuple[Row, ...] = (
         map=False,
         next_step="do not use the map as a reason; try a method of another family: foveal explain "
         "CARD IMAGE --method occlusion --method hirescam",
+        elsewhere=_ASK_MAKER,
     ),
     _focus(
         "SHORTCUT_SUSPECTED",
@@ -141,6 +169,7 @@ ROWS: tuple[Row, ...] = (
         lesions=True,
         next_step="change the method, not the model: foveal explain CARD IMAGE --method "
         "integratedgradients --method occlusion",
+        elsewhere=_ASK_MAKER,
     ),
     _focus(
         "MIXED_EVIDENCE",
@@ -187,6 +216,7 @@ def diagnose_map(
     reason: str | None = None,
     gate: Score | None = None,
     variance_limit: float | None = None,
+    elsewhere: bool = False,
 ) -> Finding:
     """What is wrong with one map, by its scores; a score that was not made is said to be missing.
 
@@ -196,8 +226,11 @@ def diagnose_map(
         gate: `foveal.measures.mprt` over the images of several patients, with its verdict.
         variance_limit: The 95th percentile of `repeat_variance` over the model's maps, see
             `variance_limit`.
+        elsewhere: Whether the map was made elsewhere; then the next step blames no method.
     """
-    known = Known(measured, reason=reason, gate=gate, variance_limit=variance_limit)
+    known = Known(
+        measured, reason=reason, gate=gate, variance_limit=variance_limit, elsewhere=elsewhere
+    )
     open_rows: list[Row] = []
     for row in ROWS[:-1]:
         answer = row.holds(known)
@@ -213,7 +246,7 @@ def diagnose_map(
         evidence=tuple(_evidence(row, known)),
         unchecked=tuple(_unchecked(open_rows, known)),
         warnings=tuple(background_warning(known) if row.label != "BACKGROUND" else ()),
-        next_step=row.next_step,
+        next_step=(row.elsewhere if elsewhere else None) or row.next_step,
     )
 
 

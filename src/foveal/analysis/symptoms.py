@@ -48,6 +48,7 @@ class Known:
         reason: str | None = None,
         gate: Score | None = None,
         variance_limit: float | None = None,
+        elsewhere: bool = False,
     ) -> None:
         self._scores = {(m.score.name, m.region): m.score for m in measured}
         if gate is not None:
@@ -55,6 +56,8 @@ class Known:
         self._gated = gate is not None
         self._reason = reason
         self._variance_limit = variance_limit
+        self.elsewhere = elsewhere
+        """Whether the map was made elsewhere, so that no method of ours can be blamed."""
 
     @property
     def lesions(self) -> str | None:

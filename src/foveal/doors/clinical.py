@@ -176,7 +176,8 @@ def diagnose(result: Result) -> list[Finding]:
     """
     limits = variance_limits(one for reading in result.readings for one in reading.scored())
     for reading in result.readings:
-        found = findings_of(reading.scored(), result.gates, limits)
+        elsewhere = [answer.key for answer in reading.answers if answer.explainer is None]
+        found = findings_of(reading.scored(), result.gates, limits, elsewhere)
         reading.findings = {name.key: finding for name, finding in found.items()}
     return result.findings
 

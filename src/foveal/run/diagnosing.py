@@ -1,11 +1,12 @@
 """The last step of a run: what is wrong with each map, as far as the whole cohort tells."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from foveal.analysis import diagnose_map, variance_limit
 from foveal.core import Finding
 from foveal.models import Model
+from foveal.run.elsewhere import ELSEWHERE
 from foveal.run.gating import Gates, gate_facts, gates_kept, gates_of, witnesses_of
 from foveal.run.measuring import Yardstick
 from foveal.store import MapName, Run, Scored
@@ -41,23 +42,36 @@ def renew_findings(run: Run) -> None:
         StoreError: A damaged shard, or one that cannot be written.
     """
     gates, limits = gates_kept(run), variance_limits(_scored(run))
+    methods: Sequence[Mapping[str, object]] = run.header.get("methods") or ()  # type: ignore[assignment]
+    elsewhere = {str(method["key"]) for method in methods if method["name"] == ELSEWHERE}
     for number in run.numbers():
         maps = run.scored_of(number)
-        found = findings_of(maps, gates, limits)
+        found = findings_of(maps, gates, limits, elsewhere)
         if found != {one.name: one.finding for one in maps}:
             run.write_findings(number, found)
 
 
 def findings_of(
-    maps: Iterable[Scored], gates: Gates, limits: Mapping[str, float | None]
+    maps: Iterable[Scored],
+    gates: Gates,
+    limits: Mapping[str, float | None],
+    elsewhere: Collection[str] = (),
 ) -> dict[MapName, Finding]:
-    """The finding of each map; `limits` are those of `variance_limits`."""
+    """The finding of each map.
+
+    Args:
+        maps: Maps by name, with their scores.
+        gates: Whether each method notices a ruined model.
+        limits: Those of `variance_limits`.
+        elsewhere: Names of the maps that were made elsewhere.
+    """
     return {
         one.name: diagnose_map(
             one.scores,
             reason=one.reason,
             gate=gates.get((one.name.model, one.name.key)),
             variance_limit=limits.get(one.name.model),
+            elsewhere=one.name.key in elsewhere,
         )
         for one in maps
     }
