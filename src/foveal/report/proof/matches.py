@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from foveal.analysis.contest import Contest, compare_measures
-from foveal.analysis.records import Place, Records
+from foveal.analysis.records import Column, Place, Records
 from foveal.analysis.resampling import Bootstrap
 from foveal.analysis.units import unit_means
 from foveal.core import Direction
@@ -28,14 +28,34 @@ class MatchRow:
     contest: Contest
     missing: tuple[Mapping[str, int], ...]
     """Of each method, by reason code."""
+    unmeasured: tuple[int, ...]
+    """Of each method the explained images that were not measured: without its map, or without the
+    region."""
+    shared: tuple[float | None, ...]
+    """Of each method the mean over the images that have a number of every method."""
+    shared_images: int
     chance: tuple[float | None, ...]
     """Of each method the mean chance level, where it is known."""
     means: Float[np.ndarray, "unit method"]
     """Of each patient with a number of every method."""
 
-    def missing_by_method(self, methods: Sequence[str]) -> list[tuple[str, Mapping[str, int]]]:
-        """The methods that lack numbers, with the reasons."""
-        return [pair for pair in zip(methods, self.missing, strict=True) if pair[1]]
+    @property
+    def uneven(self) -> bool:
+        """Whether the methods' own means are over different numbers of images."""
+        return len({standing.valid for standing in self.contest.standings}) > 1
+
+    def missing_by_method(self, methods: Sequence[str]) -> list[tuple[str, Mapping[str, int], int]]:
+        """The methods that lack numbers: the reasons, and how many images were not measured.
+
+        What was not measured under any method, such as a region that is not there, is no lack.
+        """
+        least = min(self.unmeasured)
+        found = zip(methods, self.missing, self.unmeasured, strict=True)
+        return [
+            (key, missing, count - least)
+            for key, missing, count in found
+            if missing or count > least
+        ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,14 +130,8 @@ def _match(records: Records, model: str, target: str, how: Bootstrap) -> Match:
         how=how,
     )
     rows = {
-        spot: MatchRow(
-            measure=spot[0],
-            region=spot[1],
-            direction=directions[spot[0]],
-            contest=contests[_label(*spot)],
-            missing=tuple(column.missing for column in own),
-            chance=tuple(_mean(column.chance) for column in own),
-            means=_paired(tables[_label(*spot)], records),
+        spot: _row(
+            spot, own, tables[_label(*spot)], directions[spot[0]], contests[_label(*spot)], records
         )
         for spot, own in columns.items()
     }
@@ -133,13 +147,35 @@ def _match(records: Records, model: str, target: str, how: Bootstrap) -> Match:
     )
 
 
+def _row(
+    spot: tuple[str, str | None],
+    own: Sequence[Column],
+    table: Float[np.ndarray, "image method"],
+    direction: Direction,
+    contest: Contest,
+    records: Records,
+) -> MatchRow:
+    complete = np.all(np.isfinite(table), axis=1)
+    explained = int((~records.failed).sum())
+    return MatchRow(
+        measure=spot[0],
+        region=spot[1],
+        direction=direction,
+        contest=contest,
+        missing=tuple(column.missing for column in own),
+        unmeasured=tuple(
+            explained - int(np.isfinite(column.value).sum()) - sum(column.missing.values())
+            for column in own
+        ),
+        shared=tuple(map(_mean, table[complete].T)),
+        shared_images=int(complete.sum()),
+        chance=tuple(_mean(column.chance) for column in own),
+        means=unit_means(table[complete], records.units.chosen(complete)),
+    )
+
+
 def _label(measure: str, region: str | None) -> str:
     return measure if region is None else f"{measure} on {region}"
-
-
-def _paired(table: Float[np.ndarray, "image method"], records: Records) -> np.ndarray:
-    complete = np.all(np.isfinite(table), axis=1)
-    return unit_means(table[complete], records.units.chosen(complete))
 
 
 def _mean(values: np.ndarray) -> float | None:

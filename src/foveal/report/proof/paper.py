@@ -2,6 +2,7 @@
 
 import io
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -70,6 +71,20 @@ def named(panel: Axes, *, across: str, up: str, title: str = "") -> None:
 def legend(panel: Axes) -> None:
     """A legend without a frame, where it covers least."""
     made = panel.legend(fontsize=6.5, frameon=False, labelcolor=INK, handlelength=2.6, loc="best")
+    for text in made.get_texts():
+        text.set_parse_math(False)
+
+
+def legend_below(figure: Figure, axes: Sequence[Axes]) -> None:
+    """One legend for all panels, below them, where it covers no line."""
+    entries = {}
+    for panel in axes:
+        lines, names = panel.get_legend_handles_labels()
+        entries |= dict(zip(names, lines, strict=True))
+    made = figure.legend(
+        list(entries.values()), list(entries), fontsize=6.5, frameon=False, labelcolor=INK,
+        handlelength=2.6, loc="outside lower left", ncols=4,
+    )  # fmt: skip
     for text in made.get_texts():
         text.set_parse_math(False)
 

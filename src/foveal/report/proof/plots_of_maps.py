@@ -1,7 +1,6 @@
 """Plots of the methods: ranks, boxes with pairs, and removal curves between their controls."""
 
 from collections.abc import Callable, Iterator, Sequence
-from statistics import fmean
 from textwrap import fill
 
 import numpy as np
@@ -15,7 +14,7 @@ from foveal.report.proof.paper import (
     Plot,
     colour,
     dashes,
-    legend,
+    legend_below,
     marker,
     named,
     panels,
@@ -59,7 +58,7 @@ def _ranks(match: Match, place: int, label: Label) -> Plot | None:
     panel.imshow(-ranks, cmap="cividis", vmin=-len(match.methods), vmax=-1, aspect="auto")
     middle = -(1 + len(match.methods)) / 2
     for (row, column), rank in np.ndenumerate(ranks):
-        mean = rows[row].contest.standings[column].mean.estimate
+        mean = rows[row].shared[column]
         ink = "black" if -rank > middle else "white"
         text = "" if mean is None else number(mean)
         panel.text(column, row, text, ha="center", va="center", fontsize=6.5, color=ink)
@@ -75,7 +74,8 @@ def _ranks(match: Match, place: int, label: Label) -> Plot | None:
     ]
     return Plot(
         name=f"methods-{place}",
-        title="Methods by measures: the lighter, the better the mean rank; numbers are means",
+        title="Methods by measures: the lighter, the better the mean rank; numbers are means over "
+        "the images with a number of every method",
         words=f"Best mean rank by measure. {'; '.join(best)}.",
         figure=figure,
     )
@@ -94,16 +94,16 @@ def _boxes(match: Match, place: int, label: Label) -> Plot | None:
     said = [
         f"{_named(row)}: "
         + ", ".join(
-            f"{label(s.method)} median {number(s.median)}"
-            for s in row.contest.standings
-            if s.median is not None
+            f"{label(key)} median {number(float(median))}"
+            for key, median in zip(match.methods, np.median(row.means, axis=0), strict=True)
         )
         for row in rows
     ]
     return Plot(
         name=f"boxes-{place}",
-        title=f"Means by {match.unit}: boxes from quartile to quartile, whiskers over all within "
-        f"1.5 times that, a thin line for each {match.unit} where there are at most {_PAIRS}",
+        title=f"Means by {match.unit}, over images with a number of every method: boxes from "
+        "quartile to quartile, whiskers over all within 1.5 times that, a thin line for each "
+        f"{match.unit} where there are at most {_PAIRS}",
         words=f"{'; '.join(said)}.",
         figure=figure,
     )
@@ -123,25 +123,33 @@ def _box(panel: Axes, row: MatchRow, names: Sequence[str]) -> None:
     )
     for number_, patch in enumerate(drawn["boxes"]):
         patch.set(facecolor=colour(number_), alpha=0.55, edgecolor=INK, linewidth=0.7)
-    chances = [chance for chance in row.chance if chance is not None]
-    if chances:
-        panel.axhline(fmean(chances), color=INK, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
+    chances = [(at, chance) for at, chance in enumerate(row.chance) if chance is not None]
+    for at, chance in chances:
+        panel.hlines(
+            chance, at - 0.4, at + 0.4, color=INK, linewidth=1.1, linestyle=(0, (2, 1.5)), zorder=3
+        )
     labels = [fill(name, 12) for name in names]
     panel.set_xticks(range(len(names)), labels=labels, fontsize=6.5, parse_math=False)
     ways = {"higher": "higher is better", "lower": "lower is better", "context": "neither way"}
-    dotted = "; dashed: mean chance" if chances else ""
+    dotted = "; dashed: each one’s chance" if chances else ""
     named(panel, across=f"{ways[row.direction]}{dotted}", up="", title=_named(row))
 
 
 def _curves(match: Match, own: Sequence[Removal], place: int, label: Label) -> Plot:
     figure, axes = panels(len(own), width=1.3, height=1.15)
+    counts = {curve.images for removal in own for curve in (*removal.methods, *removal.controls)}
+    uneven = len(counts) > 1
+
+    def entry(name: str, curve: MeanCurve) -> str:
+        return f"{name} (n = {curve.images})" if uneven else name
+
     order = {key: number_ for number_, key in enumerate(match.methods)}
     for panel, removal in zip(axes, own, strict=True):
         percent = 100 * removal.fractions
         for shade, control in enumerate(removal.controls):
             panel.plot(
                 percent, control.mean, color=SOFT, linewidth=1.1, linestyle=dashes(shade),
-                label=control.name,
+                label=entry(control.name, control),
             )  # fmt: skip
         for curve in removal.methods:
             turn = order[curve.name]
@@ -151,7 +159,8 @@ def _curves(match: Match, own: Sequence[Removal], place: int, label: Label) -> P
                 )
             panel.plot(
                 percent, curve.mean, color=colour(turn), linewidth=1.5, linestyle=dashes(turn),
-                marker=marker(turn), markevery=8, markersize=3.5, label=label(curve.name),
+                marker=marker(turn), markevery=8, markersize=3.5,
+                label=entry(label(curve.name), curve),
             )  # fmt: skip
         named(
             panel,
@@ -160,8 +169,8 @@ def _curves(match: Match, own: Sequence[Removal], place: int, label: Label) -> P
             title=measure_name(removal.measure.removesuffix("_auc")),
         )
         panel.set_xlim(0, 100)
-    legend(axes[0])
-    images = counted(own[0].images, "image")
+    legend_below(figure, axes)
+    images = "so many images each as the legend says" if uneven else counted(max(counts), "image")
     return Plot(
         name=f"curves-{place}",
         title=f"Removal curves for {question(match.target)}, means over {images} with 95 % "
