@@ -4,17 +4,18 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from foveal.core import FINDINGS, Finding, PlanError, StoreError
+from foveal.core import FINDINGS, Finding, PlanError, Score, StoreError
 from foveal.report import schema, write_audit, write_page, write_results
 from foveal.report.checklist import CHECKLISTS, REQUIREMENTS, STATED, Item, checklist, filled
 from foveal.report.cohort import Cohort
 from foveal.report.facts import FACTS, SECTIONS
 from foveal.report.record import record_of
 from foveal.report.traits import Traits
-from foveal.store import Case, Run
+from foveal.store import Case, Measured, Run
 from foveal.store.statement import TOPICS, keep_statement, read_statement
 
 FORBIDDEN = re.compile(r"(FDA|CE([- ]mark)?)[- ](proposed )?(threshold|cut-?off)", re.IGNORECASE)
@@ -236,10 +237,25 @@ def test_statistics_over_all_images_answer_on_page_and_in_audit(make_run, make_c
     assert page.count(accuracy) > 1, "in the requirements, and in checklists"
 
 
-def test_missing_numbers_are_deviations_with_their_reason(told):
-    assert (
-        "Relevance mass, 3 numbers", "1 missing: the mask has no pixel inside the field",
-    ) in {(one.asked, one.done) for one in told.deviations}  # fmt: skip
+def missing(make_map, *reasons: str, **changes: object):
+    scores = tuple(
+        Measured(score=Score(name="gini", reason=reason, direction="higher", range=(0, 1)))
+        for reason in reasons
+    )
+    return make_map(scores=scores, **changes)
+
+
+def test_only_what_could_have_been_made_is_a_deviation(make_run, make_case, make_view, make_map):
+    own = missing(make_map, "too_few", "empty_mask")
+    blank = {"key": "drawing", "method": "made elsewhere", "values": np.zeros((4, 4))}
+    drawing = missing(make_map, "zero_map", "made_elsewhere", **blank)
+    run = make_run([make_case(views=(make_view(explained=(own, drawing)),))])
+    drawn = {"key": "drawing", "name": "made elsewhere", "settings": {}, "reference": "Dr A, 2025"}
+    run.header["methods"].append({**run.header["methods"][0], **drawn})
+    found = record(run)
+    told = {one.done for one in found.deviations if "number" in one.asked or "map" in one.asked}
+    assert told == {"1 missing: too few samples for this number"}
+    assert (FACTS["explainers"].tells(found) or "").endswith("drawing, made elsewhere: Dr A, 2025.")
 
 
 def test_a_run_says_how_small_a_thing_its_maps_show(told, make_run, make_case):

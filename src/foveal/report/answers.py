@@ -1,6 +1,7 @@
 """What a run tells of itself, each in one sentence; `None` where it does not know."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from foveal.core import FINDINGS
 from foveal.report.cohort import missing_in_words
@@ -8,6 +9,7 @@ from foveal.report.families import FAMILIES, PLACE
 from foveal.report.limits import LIMITS
 from foveal.report.record import Record
 from foveal.report.words import (
+    ELSEWHERE,
     counted,
     listed,
     measure_name,
@@ -43,10 +45,17 @@ def software(record: Record) -> str | None:
 
 def explainers(record: Record) -> str | None:
     told = [
-        method_name(m["name"]) + (f" ({settings_in_words(m['settings'])})" if m["settings"] else "")
+        _named(m) + (f" ({settings_in_words(m['settings'])})" if m["settings"] else "")
         for m in record.header["methods"]
     ]
     return "; ".join(told) + "." if told else None
+
+
+def _named(method: Mapping[str, Any]) -> str:
+    """Maps made elsewhere by their name in the run, with what is said of their maker."""
+    if method["name"] != ELSEWHERE:
+        return method_name(method["name"])
+    return f"{method['key']}, {ELSEWHERE}: {str(method['reference']).rstrip('.')}"
 
 
 def layers(record: Record) -> str:

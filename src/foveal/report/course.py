@@ -8,8 +8,13 @@ from foveal.core import REASONS
 from foveal.report.cohort import Cohort
 from foveal.report.history import History
 from foveal.report.traits import Traits
-from foveal.report.words import counted, listed, measure_name, method_name
+from foveal.report.words import ELSEWHERE, counted, listed, measure_name, method_name
 from foveal.store import Run
+
+_OF_THE_IMAGE = frozenset({"empty_mask", "full_mask", "no_outside", "made_elsewhere"})
+"""Reasons for which no number could have been made, whatever the run did."""
+_OF_A_BLANK = _OF_THE_IMAGE | {"zero_map", "constant_map"}
+"""The same for a map made elsewhere: somebody may have had nothing to mark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,7 @@ def deviations(
         *_of_images(header, cohort, unfinished),
         *_of_models(header),
         *_of_maps(header, cohort, traits),
-        *_of_numbers(header, cohort),
+        *_of_numbers(header, cohort, traits),
         *(
             Deviation(asked="no warning", done=f"{text} ({counted(times, 'image')})")
             for text, times in history.warnings.items()
@@ -106,8 +111,12 @@ def _of_maps(header: Mapping[str, Any], cohort: Cohort, traits: Traits) -> Itera
     made = {key.partition("@")[0] for key in traits.keys}
     for method in header["methods"]:
         if method["key"] not in made and cohort.explained:
-            yield Deviation(asked=f"maps of {method_name(method['name'])}", done="none was made")
-    for reason, times in cohort.without_map.items():
+            own = method["name"] != ELSEWHERE
+            name = method_name(method["name"]) if own else f"{method['key']} ({ELSEWHERE})"
+            yield Deviation(
+                asked=f"maps of {name}", done="none was made" if own else "none is there"
+            )
+    for reason, times in (cohort.without_map - traits.blank_elsewhere).items():
         yield Deviation(
             asked=counted(cohort.maps, "map"),
             done=f"{times} with nothing to show: {REASONS.get(reason, reason)}",
@@ -119,12 +128,18 @@ def _of_maps(header: Mapping[str, Any], cohort: Cohort, traits: Traits) -> Itera
         )
 
 
-def _of_numbers(header: Mapping[str, Any], cohort: Cohort) -> Iterator[Deviation]:
-    """Measures that were never made, and numbers that are missing, each with the reason."""
+def _of_numbers(header: Mapping[str, Any], cohort: Cohort, traits: Traits) -> Iterator[Deviation]:
+    """Measures that were never made, and numbers that are missing, each with the reason.
+
+    Only those that could have been made: not on a region that an image has not, of a method that
+    is not here, or of what somebody left blank.
+    """
+    elsewhere = {method["key"] for method in header["methods"] if method["name"] == ELSEWHERE}
     pools = cohort.pools()
     met = {pool.place.measure for pool in pools}
     for measure in header["measures"]:
-        if cohort.maps and measure["name"] not in met:
+        possible = traits.regions or "mask" not in measure["needs"]
+        if cohort.maps and possible and measure["name"] not in met:
             yield Deviation(
                 asked=measure_name(measure["name"]),
                 done=f"never made; it needs {_needs(measure['needs'])}",
@@ -134,8 +149,10 @@ def _of_numbers(header: Mapping[str, Any], cohort: Cohort) -> Iterator[Deviation
     for pool in pools:
         name = pool.place.measure
         numbers[name] = numbers.get(name, 0) + pool.valid + sum(pool.missing.values())
+        excused = _OF_A_BLANK if pool.place.key in elsewhere else _OF_THE_IMAGE
         for reason, times in pool.missing.items():
-            missing[name, reason] = missing.get((name, reason), 0) + times
+            if reason not in excused:
+                missing[name, reason] = missing.get((name, reason), 0) + times
     for (name, reason), times in missing.items():
         yield Deviation(
             asked=f"{measure_name(name)}, {counted(numbers[name], 'number')}",

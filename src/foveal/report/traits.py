@@ -6,6 +6,8 @@ from statistics import median
 
 from foveal.report.carry import way_of
 from foveal.report.cohort import pooled_target
+from foveal.report.colour import scale_of
+from foveal.report.words import ELSEWHERE
 from foveal.store import Case, Explained, View
 
 _VALUES = 20
@@ -35,6 +37,8 @@ class Traits:
         self.layers: dict[str, Counter[str]] = {}
         self.notes: Counter[str] = Counter()
         """In how many maps each note stands: what a method did otherwise than its paper."""
+        self.blank_elsewhere: Counter[str] = Counter()
+        """Maps made elsewhere that mark nothing, such as a drawing of a healthy eye, by reason."""
         self.findings: Counter[str] = Counter()
         """How often the diagnosis said what, by label."""
         self._labels: dict[str, Counter[str]] = {}
@@ -83,7 +87,10 @@ class Traits:
         self.modes.update(mode for mode in (made.score_mode,) if mode is not None)
         if made.layer is not None:
             self.layers.setdefault(explained.key, Counter())[made.layer] += 1
-        self.notes.update(made.notes)
+        if made.method != ELSEWHERE:
+            self.notes.update(made.notes)
+        elif scale_of(made) is None and made.reason != "nan_map":
+            self.blank_elsewhere[made.reason or "zero_map"] += 1
         self.findings.update(f.label for f in (explained.finding,) if f is not None)
         field = view.field.shape[0], view.field.shape[1]
         rows, columns = way_of(case, view, field).cell(made.map.shape[-2:])

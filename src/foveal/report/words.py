@@ -25,6 +25,8 @@ DIRECTIONS: Mapping[Direction, str] = {
 }
 SEGMENTATION = "segmentation"
 """What a segmentation's prediction is labelled with: it has an answer for each pixel."""
+ELSEWHERE = "made elsewhere"
+"""What a run calls the method of maps that other tools or people made."""
 ALL_LESIONS = "all lesions"
 """What a run calls the region that joins the lesions of an image."""
 _METHODS = {
