@@ -6,6 +6,7 @@ import pytest
 from foveal.core import Region
 from foveal.report.outlines import contour, outlines, styles_of
 
+ANATOMY = ["optic cup", "vessels", "macula", "fovea"]
 LESIONS = ["microaneurysms", "haemorrhages", "hard exudates", "soft exudates", "optic disc"]
 
 
@@ -53,6 +54,7 @@ def test_an_empty_region_has_no_lines():
         pytest.param(LESIONS, id="the common ones"),
         pytest.param([*LESIONS, "drusen", "scars"], id="with others"),
         pytest.param(["drusen", "scars", "fibrosis"], id="only others"),
+        pytest.param([*LESIONS, *ANATOMY, "drusen", "scars"], id="lesions, anatomy and others"),
     ],
 )
 def test_styles_differ_in_colour_and_in_dashes(names):

@@ -33,12 +33,20 @@ _STYLES = {
     "hard exudates": Style(colour="#7ce0b5", dashes=(1.5, 2)),
     "soft exudates": Style(colour="#f0a8dc", dashes=(7, 2, 1.5, 2)),
     "optic disc": Style(colour="#f0e442", dashes=(11, 3)),
+    "optic cup": Style(colour="#d8e86a", dashes=(11, 3, 1.5, 3)),
+    "vessels": Style(colour="#ff8f8f", dashes=(1, 1.5)),
+    "macula": Style(colour="#c5b3ff", dashes=(3, 3)),
+    "fovea": Style(colour="#a9d0ff", dashes=(3, 1.5, 1, 1.5)),
 }
 """The regions of the common data sets look the same on every page; others take what is free."""
 _OTHERS = (
-    *_STYLES.values(),
     Style(colour="#ff9e5e", dashes=(7, 2, 1.5, 2, 1.5, 2)),
-    Style(colour="#c5b3ff", dashes=(3, 3)),
+    Style(colour="#9fe8f0", dashes=(5, 1.5, 5, 4)),
+    Style(colour="#dcc48e", dashes=(2, 4)),
+    Style(colour="#e9a3ff", dashes=(9, 2, 3, 2)),
+    Style(colour="#b6f08a", dashes=(4, 4)),
+    Style(colour="#ffd0b0", dashes=(8, 1.5)),
+    Style(colour="#8fa8ff", dashes=(2, 1, 2, 4)),
 )
 _TOUCHED = 0.1
 """The share of a pixel that a region covers where its outline runs: around it rather than on it,
@@ -86,7 +94,8 @@ def styles_of(names: Sequence[str]) -> dict[str, Style]:
         if name not in chosen:
             start = crc32(name.encode())
             turned = [_OTHERS[(start + turn) % len(_OTHERS)] for turn in range(len(_OTHERS))]
-            free = [style for style in turned if style not in chosen.values()]
+            spare = [*turned, *_STYLES.values()]
+            free = [style for style in spare if style not in chosen.values()]
             chosen[name] = (free or turned)[0]
     return chosen
 
