@@ -27,6 +27,7 @@ from foveal.analysis import (
     units_of,
     write_calibrator,
 )
+from foveal.analysis.recalibration import at_edge
 from foveal.core import ModelError
 
 FITS = (fit_temperature, fit_bayesian, fit_platt, fit_isotonic)
@@ -49,6 +50,13 @@ def paired(rows):
 def test_the_temperature_that_was_planted_is_found(temperature):
     found = fit_temperature(*planted(4000, temperature)).temperature
     assert found == pytest.approx(temperature, rel=0.06)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_answers_all_right_or_all_wrong_have_no_best_temperature(right):
+    table = np.array([[0.9, 0.1], [0.2, 0.8]])
+    assert at_edge(fit_temperature(table, np.array([0, 1] if right else [1, 0])))
+    assert not at_edge(fit_temperature(*planted(300, 2)))
 
 
 def test_no_other_temperature_is_likelier():
@@ -193,7 +201,7 @@ def test_recalibration_is_judged_on_other_patients_with_both_drawn_again():
 
 def test_a_patient_on_both_sides_is_refused():
     table, truth = planted(4, 1)
-    with pytest.raises(ValueError, match="1 patients are both fitted on and judged"):
+    with pytest.raises(ValueError, match="both fitted on and judged: 1 patient;"):
         recalibrate("platt", table, truth, paired(4), np.array([True, False, False, False]))
     with pytest.raises(ValueError, match="must be one of temperature"):
         recalibrate("hope", table, truth, paired(4), np.array([True, True, False, False]))

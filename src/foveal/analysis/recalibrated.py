@@ -31,6 +31,13 @@ class Recalibration:
     calibrated: tuple[float, ...]
     same_class: float
     """Share of judged rows whose likeliest class stays."""
+    rows: int
+    """That judge, of the units that the changes count."""
+
+    @property
+    def worse(self) -> bool:
+        """Whether the log loss, which calibrators are fitted to lower, rose on the judged rows."""
+        return self.calibrated[0] > self.raw[0]
 
 
 def split_by_patient(
@@ -125,6 +132,7 @@ def recalibrate(
         raw=tuple(means[0]),
         calibrated=tuple(means[1]),
         same_class=float((calibrated.argmax(1) == second.probabilities.argmax(1)).mean()),
+        rows=len(second.truth),
     )
 
 
@@ -190,10 +198,8 @@ def _comparison(
 def _check_split(
     units: Units, fitting: Bool[np.ndarray, " row"], valid: Bool[np.ndarray, " row"]
 ) -> None:
-    both = np.intersect1d(units.codes[fitting], units.codes[~fitting])
-    if both.size:
-        raise ValueError(
-            f"{both.size} {units.unit}s are both fitted on and judged; split with split_by_patient"
-        )
+    both = units.chosen(np.isin(units.codes, units.codes[fitting]) & ~fitting)
+    if both.count:
+        raise ValueError(f"both fitted on and judged: {both.counted}; split with split_by_patient")
     if not (fitting & valid).any() or not (~fitting & valid).any():
         raise ValueError("one side of the split has no row with probabilities")

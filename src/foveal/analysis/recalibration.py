@@ -25,6 +25,8 @@ Weight = Float[np.ndarray, " row"]
 
 _HOTTEST = 4.0
 """Temperatures are looked for between e^-4 and e^4."""
+_EDGE = 3.0
+"""Beyond e^-3 or e^3 the likelihood has hardly a maximum, or none: it flattens before the end."""
 _GRID = 401
 _PRIOR_SPREAD = 1.0
 
@@ -47,6 +49,13 @@ def fit_temperature(
         full_output=True,
     )
     return Temperature(temperature=float(1 / beta))
+
+
+def at_edge(calibrator: AbstractCalibrator) -> bool:
+    """Whether a temperature lies below 0.05 or above 20: the rows fitted on have no best one."""
+    if not isinstance(calibrator, Temperature):
+        return False
+    return bool(abs(np.log(calibrator.temperature)) > _EDGE)
 
 
 def fit_bayesian(

@@ -37,12 +37,16 @@ class Units:
             notes=self.notes,
         )
 
+    @property
+    def counted(self) -> str:
+        """`1 patient`, `2 patients`."""
+        return f"{self.count} {self.unit}{'s' * (self.count != 1)}"
+
     def remarks(self) -> tuple[str, ...]:
-        """What must be said beside a number from these units."""
-        if self.count >= FEW_UNITS:
+        """What must be said beside a number from these units; of none there is no number."""
+        if not self.count or self.count >= FEW_UNITS:
             return self.notes
-        few = f"{self.count} {self.unit}{'s' * (self.count != 1)}"
-        return (*self.notes, f"only {few}: fewer than {FEW_UNITS}, so be wary")
+        return (*self.notes, f"only {self.counted}: fewer than {FEW_UNITS}, so be wary")
 
 
 def units_of(patients: Ids, eyes: Ids | None = None, images: Ids | None = None) -> Units:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from foveal.analysis.calibrator_file import FittedCalibrator
+    from foveal.analysis.recalibrated import Recalibration
     from foveal.store import Run
 
 _METHODS = click.Choice(["temperature", "bayesian", "platt", "isotonic"])
@@ -32,19 +34,19 @@ def calibrate(
     """Fit a calibrator on the labelled images of the run in FOLDER.
 
     It is written beside the card. Some patients fit it, the others judge it; run it on patients
-    that no later test will use.
+    that no later test will use. Nothing is written where the log loss of the others rises.
     """
     from foveal.analysis.calibrator_file import write_calibrator
-    from foveal.analysis.fitting import Fitting, fit_calibrator
+    from foveal.analysis.fitting import Fitting, cautions, fit_calibrator
     from foveal.analysis.records import read_records
+    from foveal.core import ModelError
     from foveal.report.proof.say import estimate_in_words, rule_in_words
     from foveal.store import Run
 
     how = Fitting(method=method, share=share, seed=seed, coverage=coverage, risk=risk)
     run = Run.open(folder)
     fitted, made = fit_calibrator(read_records(run), _facts(run, card), how)
-    path = card.with_name(f"{card.stem}.calibrator.json")
-    write_calibrator(fitted, path)
+    click.echo(_who(fitted, made))
     for (name, (raw, better)), change in zip(fitted.measured.items(), made.changes, strict=True):
         said = estimate_in_words(change.difference)
         click.echo(f"{name}: {raw:.3f} before, {better:.3f} after on others; change {said}")
@@ -52,8 +54,27 @@ def calibrate(
         threshold = fitted.deferral.threshold
         said = fitted.deferral.reason if threshold is None else f"threshold {threshold:.3f}"
         click.echo(f"{rule_in_words(fitted.deferral)}: {said}")
+    for note in cautions(fitted, made):
+        click.echo(f"note: {note}")
+    if made.worse:
+        raise ModelError(
+            f"the calibrator raises the log loss of {fitted.model} on patients that it was not "
+            "fitted on, so none was written; fit on more, or keep the model's own probabilities"
+        )
+    path = card.with_name(f"{card.stem}.calibrator.json")
+    write_calibrator(fitted, path)
     click.echo(f"calibrator: {path}")
     click.echo(f'to use it, put this line above the tables of {card}: calibrator = "{path.name}"')
+
+
+def _who(fitted: "FittedCalibrator", made: "Recalibration") -> str:
+    from foveal.report.words import counted
+
+    judges = made.changes[0].difference
+    return (
+        f"fitted on {counted(fitted.rows, 'image')} of {counted(fitted.units, fitted.unit)}, "
+        f"judged on {counted(made.rows, 'image')} of {counted(judges.n_units, judges.unit)} others"
+    )
 
 
 def _facts(run: "Run", card: Path) -> Mapping[str, Any]:
