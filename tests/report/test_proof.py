@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,16 +10,26 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from sklearn import metrics
 
+from foveal.analysis.calibration import ece
 from foveal.analysis.calibrator_file import read_calibrator
 from foveal.analysis.calibrators import Temperature
+from foveal.analysis.estimate import Estimate
 from foveal.analysis.fitting import Fitting, fit_calibrator
+from foveal.analysis.recalibrated import split_by_patient
 from foveal.analysis.records import Place, read_records
 from foveal.app.calibrating import calibrate
 from foveal.core import ModelError, Prediction, StoreError
 from foveal.report import schema, write_audit, write_page
 from foveal.report.proof import proof_of
 from foveal.report.proof.chapter import plots
-from foveal.report.proof.say import estimate_in_words, p_in_words
+from foveal.report.proof.say import (
+    debiased_in_words,
+    estimate_in_words,
+    limits_in_words,
+    methods_in_words,
+    null_in_words,
+    p_in_words,
+)
 from foveal.report.summary import map_label
 from foveal.store import Case, Measured
 
@@ -166,17 +177,21 @@ def test_thresholds_are_judged_on_patients_that_they_were_not_chosen_on(cohort):
 
 
 def test_decisions_are_counted_by_confidence_and_place(cohort):
-    _, records, proof = cohort
+    run, records, proof = cohort
     chances = columns(records)[2].max(axis=1)
+    truth = columns(records)[0]
     (found,) = proof.trusts
+    # The threshold comes from half of the patients, so only the others are counted.
+    judges = ~split_by_patient(records.units, seed=run.header["seed"], strata=truth)
+    assert judges.sum() == 30
     for one, key in zip(found.placed, METHODS, strict=True):
         mass = records.scores.column(Place("grader", "predicted", key, MASS, "all lesions")).value
         sure, there = chances >= found.threshold, mass > 0.3
         assert list(one.decisions.values()) == [
-            (sure & there).sum(),
-            (sure & ~there).sum(),
-            (~sure & there).sum(),
-            (~sure & ~there).sum(),
+            (judges & sure & there).sum(),
+            (judges & sure & ~there).sum(),
+            (judges & ~sure & there).sum(),
+            (judges & ~sure & ~there).sum(),
         ]
 
 
@@ -319,8 +334,9 @@ def test_a_calibrator_comes_from_some_patients_and_is_judged_on_others(cohort):
 
 UNFIT = [
     pytest.param({"label": lambda grade: None}, "has no labelled answers", id="no labels"),
-    pytest.param({"label": lambda grade: "1"}, "with 1 different true", id="one class"),
-    pytest.param({"patient": lambda n: "P"}, "1 patients with", id="one patient"),
+    pytest.param({"label": lambda grade: "1"}, "30 images of 15 patients.*one class", id="class"),
+    pytest.param({"patient": lambda n: "P"}, "the run has 1 patient with", id="one patient"),
+    pytest.param({"eyes": 38}, "10 others to be judged on, but the run has 19", id="few patients"),
 ]
 
 
@@ -330,13 +346,37 @@ def test_what_cannot_be_fitted_is_refused_with_what_is_needed(write_cohort, chan
         fit_calibrator(read_records(write_cohort(**changes)), MODEL, Fitting())
 
 
+def test_too_few_on_one_side_and_answers_that_are_all_right_are_refused(cohort):
+    _, records, _ = cohort
+    with pytest.raises(ModelError, match=r"leaves 24 patients to fit .* and 6 patients to judge"):
+        fit_calibrator(records, MODEL, Fitting(share=0.8))
+    answers = records.answers["grader"]
+    right = replace(answers, predicted=np.array(records.facts["grade"], int))
+    with pytest.raises(ModelError, match=r"30 images of 15 patients .* are all answered right"):
+        fit_calibrator(replace(records, answers={"grader": right}), MODEL, Fitting())
+
+
+def test_the_command_refuses_a_calibrator_that_is_worse_on_the_others(cohort, tmp_path):
+    card = tmp_path / "dr.toml"
+    card.write_text('name = "grader"')
+    asked = [str(cohort[0].folder), "--card", str(card), "--method", "platt"]
+    made = fit_calibrator(cohort[1], MODEL, Fitting(method="platt"))[1]
+    assert made.calibrated[0] > made.raw[0]
+    done = CliRunner().invoke(calibrate, asked)
+    assert isinstance(done.exception, ModelError)
+    assert "fitted on 30 images of 15 patients, judged on 30 images of 15 patients" in done.output
+    assert "note: to judge: only 15 patients: fewer than 30, so be wary" in done.output
+    assert "to use it" not in done.output
+    assert not (tmp_path / "dr.calibrator.json").exists()
+
+
 def test_the_command_writes_beside_the_card_what_the_function_fits(cohort, tmp_path):
     run, records, _ = cohort
     card = tmp_path / "dr.toml"
     card.write_text('name = "grader"')
-    asked = [str(run.folder), "--card", str(card), "--method", "platt", "--risk", "0.4"]
+    asked = [str(run.folder), "--card", str(card), "--risk", "0.4", "--seed", "1"]
     done = CliRunner().invoke(calibrate, asked, catch_exceptions=False)
-    fitted, _ = fit_calibrator(records, MODEL, Fitting(method="platt", risk=0.4))
+    fitted, _ = fit_calibrator(records, MODEL, Fitting(risk=0.4, seed=1))
     assert read_calibrator(tmp_path / "dr.calibrator.json") == fitted
     assert 'calibrator = "dr.calibrator.json"' in done.output
     assert "log loss: " in done.output
@@ -365,3 +405,31 @@ def test_a_fit_is_checked_at_birth(settings, says):
 
 def test_small_p_values_are_told_by_their_bound():
     assert [p_in_words(p) for p in (0.0004, 0.0316, 1.0)] == ["p < 0.001", "p = 0.032", "p > 0.99"]
+
+
+def test_a_limit_next_to_nothing_is_0_and_each_way_to_an_interval_is_told_once():
+    made = {"n_units": 9, "unit": "patient"}
+    wide = Estimate(estimate=0.5, low=9.63e-8, high=1.0, method="bootstrap", **made)
+    small = Estimate(estimate=2e-8, low=1e-8, high=3e-8, method="Wilson", **made)
+    assert limits_in_words(wide) == "0 to 1"
+    assert limits_in_words(small).startswith("1\u202f×\u202f10⁻⁸ to 3")
+    numbers = [("Accuracy", "", small), ("Macro F1", "", wide), ("Macro AUC", "", wide)]
+    assert methods_in_words(numbers[1:]) == "bootstrap"
+    assert methods_in_words(numbers) == "Wilson (Accuracy); bootstrap (Macro F1 and Macro AUC)"
+
+
+def test_sure_answers_have_a_null_whose_mean_is_above_its_95th_percentile_and_it_is_said():
+    sure = ece(np.full(8, 0.995), np.ones(8, bool), bins=3)
+    # Of 8 answers all are right 96 times in 100, with a gap of 0.005; else it is 0.12 or more.
+    assert sure.null_high == pytest.approx(0.005)
+    assert sure.null_mean > sure.null_high
+    assert "lifts the average" in null_in_words(sure)
+    assert "lifts the average" not in null_in_words(ece(np.full(99, 0.6), np.arange(99) < 60))
+
+
+def test_a_debiased_error_that_was_cut_at_0_says_so():
+    found = ece(np.full(20, 0.52), np.arange(20) < 10, bins=1)
+    assert found.debiased_squared < 0
+    assert "0, cut: its square is −0.0128" in debiased_in_words(found)
+    far = ece(np.full(20, 0.9), np.arange(20) < 10, bins=1)
+    assert debiased_in_words(far) == "0.383"

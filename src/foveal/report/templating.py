@@ -11,7 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from foveal.report.cohort import beats_chance, missing_in_words
 from foveal.report.inline import svg_path
-from foveal.report.proof.say import p_in_words, question, rule_in_words, sentence
+from foveal.report.proof.say import (
+    debiased_in_words,
+    limits_in_words,
+    methods_in_words,
+    null_in_words,
+    p_in_words,
+    question,
+    rule_in_words,
+    sentence,
+)
 from foveal.report.summary import check_in_words
 from foveal.report.words import (
     DIRECTIONS,
@@ -39,10 +48,14 @@ def environment() -> Environment:
         "beats_chance": beats_chance,
         "check_in_words": check_in_words,
         "counted": counted,
+        "debiased": debiased_in_words,
         "direction": DIRECTIONS.__getitem__,
         "grouped": lambda count: f"{count:,}".replace(",", "\u202f"),
+        "limits": limits_in_words,
         "measure_name": measure_name,
+        "methods_in_words": methods_in_words,
         "missing_in_words": missing_in_words,
+        "null_in_words": null_in_words,
         "number": number,
         "numbers": lambda values: ", ".join(map(number, values)),
         "p_in_words": p_in_words,

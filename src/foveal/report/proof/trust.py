@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -28,6 +29,7 @@ from foveal.analysis.selective import COVERAGES, RiskCoverage, SelectiveRate, au
 from foveal.analysis.statistic import Mean
 from foveal.report.proof.matches import headline_regions
 from foveal.report.proof.performance import Judged
+from foveal.report.words import counted
 
 PLACED = "relevance_mass"
 """The measure of place that confidence is set against; a map is on the lesions above its chance."""
@@ -68,6 +70,12 @@ class Kept:
     """Of the judged patients; `None` without a threshold."""
 
 
+class _Tried(NamedTuple):
+    kept: Kept
+    rows: Bool[np.ndarray, " image"]
+    """Known images of the patients that judge the threshold."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Placed:
     """One method's maps beside the model's confidence, over images with outlined lesions."""
@@ -76,6 +84,7 @@ class Placed:
     target: str
     correlation: ConfidenceLocalisation
     decisions: Mapping[Decision, int]
+    """Over the patients that judge the threshold."""
     confidence: Float[np.ndarray, " row"]
     mass: Float[np.ndarray, " row"]
     right: Bool[np.ndarray, " row"]
@@ -115,9 +124,9 @@ def trust(
     shown = one.answers.shown
     sure = np.where(rows, _confidence(one, shown), np.nan)
     wrong = (rows & ~one.right).astype(np.float64)
-    thresholds = list(_kept(one, records, sure, chosen, how))
-    usable = next((k for k in thresholds if k.deferral.threshold is not None), None)
-    threshold = None if usable is None else usable.deferral.threshold
+    tried = list(_kept(one, records, sure, chosen, how))
+    usable = next((t for t in tried if t.kept.deferral.threshold is not None), None)
+    threshold = None if usable is None else usable.kept.deferral.threshold
     tables = {"the model's own": one.answers.probability}
     if one.answers.calibrated is not None:
         tables["calibrated"] = one.answers.calibrated
@@ -143,10 +152,12 @@ def trust(
             (share, interval(SelectiveRate(sure, one.right, rows, share), units, how))
             for share in COVERAGES
         ),
-        kept=tuple(thresholds),
+        kept=tuple(kept for kept, _ in tried),
         threshold=threshold,
-        threshold_from="no threshold could be chosen" if usable is None else usable.chosen,
-        placed=tuple(_placed(one, records, sure, threshold, how)),
+        threshold_from="none could be chosen" if usable is None else usable.kept.chosen,
+        placed=tuple(
+            _placed(one, records, sure, threshold, rows if usable is None else usable.rows, how)
+        ),
         notes=tuple(_notes(one, calibrator)),
     )
 
@@ -199,13 +210,16 @@ def _kept(
     sure: Float[np.ndarray, " image"],
     chosen: Deferral | None,
     how: Bootstrap,
-) -> Iterator[Kept]:
+) -> Iterator[_Tried]:
     """The threshold that was chosen before the run; else those that half of the patients give."""
     rows, units = one.known, records.units
     if chosen is not None:
-        yield _judged(
-            one, records, sure, rows, chosen, "chosen before the run, with the calibrator"
+        words = (
+            f"chosen before the run, on {counted(chosen.rows, 'image')} of those that judged "
+            f"the calibrator; judged on all of this run's {units.chosen(rows).counted}. Where "
+            "patients are in both, the numbers flatter"
         )
+        yield _Tried(_judged(one, records, sure, rows, chosen, words), rows)
     if units.chosen(rows).count < 2:
         return
     known = np.flatnonzero(rows)
@@ -223,7 +237,7 @@ def _kept(
         ),
     ]
     for deferral in found:
-        yield _judged(one, records, sure, rest, deferral, words)
+        yield _Tried(_judged(one, records, sure, rest, deferral, words), rest)
 
 
 def _judged(
@@ -251,6 +265,7 @@ def _placed(
     records: Records,
     sure: Float[np.ndarray, " image"],
     threshold: float | None,
+    judges: Bool[np.ndarray, " image"],
     how: Bootstrap,
 ) -> Iterator[Placed]:
     own = [p for p in records.scores.places if p.model == one.model and p.measure == PLACED]
@@ -264,7 +279,8 @@ def _placed(
         if not rows.any():
             continue
         confident = sure >= (np.inf if threshold is None else threshold)
-        counts = Counter(decide(confident[rows], (found.value > found.chance)[rows]))
+        told = rows & judges
+        counts = Counter(decide(confident[told], (found.value > found.chance)[told]))
         yield Placed(
             method=key,
             target=target,
