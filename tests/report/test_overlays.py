@@ -6,6 +6,7 @@ import pytest
 
 from foveal.core import Attribution, FovealWarning
 from foveal.report import Scale, evidence, overlay, scale_of
+from foveal.report.thumbnails import small_overlay
 
 GREY = np.full((1, 1, 1), 100, np.uint8)
 
@@ -126,6 +127,16 @@ WRONG = [
 def test_an_opacity_that_is_none_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         overlay(GREY, np.zeros((1, 1), np.float32), scale(), **settings)
+
+
+def test_on_a_thumbnail_a_faint_signed_map_is_seen_and_the_rest_is_the_photograph():
+    picture = np.full((10, 10, 3), 100, np.uint8)
+    values = np.zeros((10, 10), np.float32)
+    values[:2, 0] = 0.02, -0.02
+    signed = scale(signed=True, colormap="vanimo")
+    drawn = small_overlay(picture, values, signed, np.ones((10, 10), bool), fine=True)
+    assert [tuple(drawn[row, 0]) for row in (0, 1)] == [tuple(signed.colours[k]) for k in (255, 0)]
+    assert (drawn[2:] == picture[2:]).all()
 
 
 def test_a_map_of_another_grid_is_refused():

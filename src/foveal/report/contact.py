@@ -1,21 +1,19 @@
 """All maps of one wall on one small picture, for slides and for a first look."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten, wrap
 
-import numpy as np
-from jaxtyping import Float
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from foveal.report.carry import Way, way_of
-from foveal.report.colour import POSITIVE, SIGNED, Scale, evidence, overlay, scale_of
+from foveal.report.colour import POSITIVE, SIGNED, evidence, scale_of
 from foveal.report.drawing import small_picture
 from foveal.report.exhibits import Exhibit, Wall, by_family, cost_in_letters, grid_in_words
 from foveal.report.panels import INK, PALE, Picture, Slot
+from foveal.report.thumbnails import small_overlay
 from foveal.report.words import (
     answer_in_words,
     listed,
@@ -35,8 +33,6 @@ _WIDTH, _GAP, _ABOVE, _BELOW, _HEADING, _LINE = 1.85, 0.14, 0.2, 0.36, 0.62, 0.1
 of the list of methods without a map."""
 _LETTERS = 19
 """Of that list, that fit in an inch."""
-_FULL = 99.0
-"""Percentile of a fine map, as it is drawn, at which the colours end."""
 _QUALITY, _DPI = 80, 120
 
 
@@ -119,7 +115,7 @@ def _draw_exhibit(slot: Slot, wall: Wall, exhibit: Exhibit, picture: Picture, wa
     else:
         values = way.carry(evidence(made))
         fine = evidence(made).shape == wall.view.field.shape
-        picture = _coloured(picture, values, _stronger(scale, values, way) if fine else scale, way)
+        picture = small_overlay(picture, values, scale, way.seen, fine=fine)
         words = grid_in_words(made, wall.view)
     _draw(slot, picture, map_name(exhibit.explained.key, made))
     below = f"{words}\n{cost_in_letters(exhibit)}"
@@ -137,24 +133,6 @@ def _draw_colours(slot: Slot) -> None:
         axes = part.axes(top=slot.height + 0.06, height=0.07)
         slot.figure.colorbar(bar, cax=axes, orientation="horizontal").set_ticks([])
         part.write(words, slot.height + 0.16, size=5.5, colour=PALE)
-
-
-def _stronger(scale: Scale, values: Float[np.ndarray, "row column"], way: Way) -> Scale:
-    """The scale of a map of single pixels, which fade where four of them share one of the sheet's.
-
-    The strongest 1 % of what is drawn has the full colour.
-    """
-    limit = float(np.percentile(np.abs(values)[way.seen], _FULL))
-    return replace(scale, limit=min(limit, scale.limit) or scale.limit)
-
-
-def _coloured(
-    picture: Picture, values: Float[np.ndarray, "row column"], scale: Scale, way: Way
-) -> Picture:
-    """A map over a small picture. Signed colours are dark at zero, so they grow with the value."""
-    if scale.signed:
-        return overlay(picture, values, scale, alpha=1.0, by_value=True, seen=way.seen)
-    return overlay(picture, values, scale, seen=way.seen)
 
 
 def _refusals(refused: Sequence[Exhibit], letters: int) -> list[str]:

@@ -64,12 +64,12 @@ def _worst(records: Records, random: np.random.Generator, seed: int) -> Pick:
     known = np.flatnonzero(np.isfinite(mean))
     limit = np.quantile(mean[known], 0.1)
     tenth = known[mean[known] <= limit]
+    drawn = f", drawn with seed {seed}" if len(tenth) > SHOWN else ""
     return Pick(
         title="Worst tenth",
         rule=(
-            f"up to {SHOWN} of the {len(tenth)} images in the worst tenth by "
-            f"{measure_name(measure).lower()}, its ranks averaged over the methods, drawn with "
-            f"seed {seed}"
+            f"{_up_to(len(tenth))} in the worst tenth by {measure_name(measure).lower()}, its "
+            f"ranks averaged over the methods{drawn}"
         ),
         images=_named(records, np.sort(random.permutation(tenth)[:SHOWN])),
     )
@@ -82,12 +82,18 @@ def _wrong_and_sure(records: Records, one: Judged) -> Pick:
     return Pick(
         title="Wrong and confident",
         rule=(
-            f"up to {SHOWN} wrong answers of {one.model} with the highest probability, out of "
-            f"{len(wrong)} wrong ones"
+            f"the wrong answers of {one.model} with the highest probability, at most {SHOWN} of "
+            f"{len(wrong)}"
         ),
         images=_named(records, wrong[order][:SHOWN]),
         reason=None if len(wrong) else f"no labelled answer of {one.model} is wrong",
     )
+
+
+def _up_to(count: int) -> str:
+    if count == 1:
+        return "the image"
+    return f"up to {SHOWN} of the {count} images" if count > SHOWN else f"the {count} images"
 
 
 def _judging(records: Records) -> str | None:

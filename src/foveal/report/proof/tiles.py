@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from foveal.analysis.truth import COLUMNS
 from foveal.report.carry import way_of
-from foveal.report.colour import evidence, overlay, scale_of
+from foveal.report.colour import evidence, scale_of
 from foveal.report.describe import description
 from foveal.report.drawing import small_picture
 from foveal.report.inline import picture_uri
 from foveal.report.sheets import anchor
+from foveal.report.thumbnails import small_overlay
 from foveal.report.words import answer_in_words, map_name, no_map, share, title
 from foveal.store import Case, View
 
@@ -54,10 +55,9 @@ def tile(case: Case) -> Tile:
             scale = scale_of(made)
             over = picture
             if scale is not None:
-                over = overlay(
-                    picture, way.carry(evidence(made)), scale, alpha=0.5, by_value=False,
-                    seen=way.seen,
-                )  # fmt: skip
+                values = way.carry(evidence(made))
+                fine = made.map.shape[-2:] == view.field.shape
+                over = small_overlay(picture, values, scale, way.seen, fine=fine)
             drawn.append(
                 SmallPicture(
                     name=map_name(explained.key, made),
