@@ -90,8 +90,12 @@ def test_measure_and_report_work_on_a_finished_run(checked_folder, monkeypatch, 
     capsys.readouterr()
     assert foveal("measure", "out", "--measure", "deletion_auc") == 2
     assert "give its card (--card)" in capsys.readouterr().err
-    assert foveal("measure", "out", "--level", "standard") == 3
-    assert "deletion_auc, early_auc" in capsys.readouterr().out
+    assert foveal("measure", "out", "--level", "full") == 3
+    stay, absent = capsys.readouterr().out.splitlines()[:2]
+    assert "deletion_auc, early_auc" in stay
+    assert stay.endswith("ask the model and stay as they are; give its --card")
+    assert "mprt" in absent
+    assert absent.endswith("ask the model and are not made; give its --card")
 
 
 def test_inspect_shows_layers_choice_check_and_prediction(checked_folder, capsys):

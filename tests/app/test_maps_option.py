@@ -25,3 +25,10 @@ def test_maps_are_named_with_their_pattern_and_grid(cohort_folder, monkeypatch):
     np.testing.assert_array_equal(case.views[0].explained[1].attribution.map, np.eye(32))
     assert '--maps "shap=<files>" --maps-grid prepared' in kept.header["command"]
     assert explain("--maps", "shap") == 2
+
+
+def test_a_map_that_is_not_there_is_said(cohort_folder, monkeypatch, capsys):
+    monkeypatch.chdir(cohort_folder)
+    np.save(cohort_folder / "Anna-Muster_R.npy", np.eye(64))
+    assert explain("eyes/Bert*", "--maps", "shap={stem}.npy") == 0
+    assert "note: there is no map 'shap' of this image (1 image)" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """The commands that make or change a run."""
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,11 +176,20 @@ def measure(
     asked: Level = level or kept.header.get("level") or "standard"  # type: ignore[assignment]
     chosen = measures_named(names) if names else LEVELS[asked if cards else "quick"]
     if level in ("standard", "full") and not cards:
-        left = ", ".join(name for name in LEVELS[asked] if name not in chosen)
-        click.echo(f"note: {left} ask the model again and stay as they are; name its --card")
+        _tell_left(kept, [name for name in LEVELS[asked] if name not in chosen])
     yardstick = yardstick_of(kept, chosen, asked)
     remeasure(kept, yardstick, regions=regions, key=key, models=models)
     return _write_report(kept, ("html", "json"), figures=True)
+
+
+def _tell_left(run: "Run", names: list[str]) -> None:
+    """Which measures need the model: those that the run has stay, the others are not made."""
+    measures: list[Mapping[str, object]] = run.header.get("measures") or []  # type: ignore[assignment]
+    known = {fact["name"] for fact in measures}
+    for done, there in (("stay as they are", True), ("are not made", False)):
+        left = ", ".join(name for name in names if (name in known) is there)
+        if left:
+            click.echo(f"note: {left} ask the model and {done}; give its --card")
 
 
 @click.command()
@@ -221,11 +230,21 @@ def _run(plan: "Plan", base: Path, *, trusted: bool, command: str) -> int:
     if summary.before:
         click.echo(f"{summary.before} of {summary.images} images were done before")
     _write_report(summary.run, plan.output.report, figures=plan.output.figures)
+    _tell_warnings(summary.run)
     for name, why in summary.run.failures().items():
         click.echo(f"failed: {name}: {why}", err=True)
     if summary.failed and plan.output.identity == "pseudonym":
         click.echo(f"the files behind these names are in {job.key}", err=True)
     return SOME_FAILED if summary.failed else 0
+
+
+def _tell_warnings(run: "Run") -> None:
+    """What was warned of while images were worked on, such as a map that is not there."""
+    from foveal.report.history import history
+    from foveal.report.words import counted
+
+    for text, images in history(run).warnings.items():
+        click.echo(f"note: {text} ({counted(images, 'image')})", err=True)
 
 
 @contextmanager
