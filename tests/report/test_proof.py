@@ -13,15 +13,18 @@ from sklearn import metrics
 from foveal.analysis.calibration import ece
 from foveal.analysis.calibrator_file import read_calibrator
 from foveal.analysis.calibrators import Temperature
+from foveal.analysis.deferral import Deferral
 from foveal.analysis.estimate import Estimate
 from foveal.analysis.fitting import Fitting, fit_calibrator
 from foveal.analysis.recalibrated import split_by_patient
 from foveal.analysis.records import Place, read_records
+from foveal.analysis.resampling import Bootstrap
 from foveal.app.calibrating import calibrate
 from foveal.core import ModelError, Prediction, StoreError
 from foveal.report import schema, write_audit, write_page
 from foveal.report.proof import proof_of
 from foveal.report.proof.chapter import plots
+from foveal.report.proof.performance import judged
 from foveal.report.proof.say import (
     debiased_in_words,
     estimate_in_words,
@@ -30,6 +33,7 @@ from foveal.report.proof.say import (
     null_in_words,
     p_in_words,
 )
+from foveal.report.proof.trust import trust
 from foveal.report.summary import map_label
 from foveal.store import Case, Measured
 
@@ -170,10 +174,22 @@ def test_confidence_is_that_of_the_named_class(cohort):
 def test_thresholds_are_judged_on_patients_that_they_were_not_chosen_on(cohort):
     _, _, proof = cohort
     by_coverage, guaranteed = proof.trusts[0].kept
+    assert "chosen on 15 patients, about half" in by_coverage.chosen
+    assert by_coverage.chosen.endswith("judged on the other 15")
     assert by_coverage.deferral.rows == 30
     assert by_coverage.coverage.n_units == 15
     assert guaranteed.deferral.rule == "sgr"
     assert (guaranteed.risk is None) == (guaranteed.deferral.threshold is None)
+
+
+def test_a_threshold_from_the_calibrator_says_on_whom_it_was_chosen_and_is_judged_on_all(cohort):
+    _, records, _ = cohort
+    given = Deferral(threshold=0.6, rule="coverage", asked=0.8, coverage=0.8, risk=0.1, rows=40)
+    found = trust(judged(records, MODEL), records, Bootstrap(resamples=100), given, None)
+    assert found.kept[0].coverage.n_units == 30
+    assert "before the run, on 40 images of those that judged the calib" in found.kept[0].chosen
+    assert "judged on all of this run's 30 patients. Where patients are in" in found.kept[0].chosen
+    assert all(sum(one.decisions.values()) == 60 for one in found.placed)
 
 
 def test_decisions_are_counted_by_confidence_and_place(cohort):
@@ -216,7 +232,7 @@ def test_groups_are_the_columns_with_a_few_values(cohort):
         assert row.estimate.estimate == pytest.approx((said == truth)[inside].mean())
         assert (row.images, row.patients) == (inside.sum(), inside.sum() // 2)
     assert [row.name for row in accuracy["age"].rows] == [
-        "1: below 40", "2: 40 to below 60", "3: 60 to below 75", "4: 75 and above",
+        "below 40", "40 to below 60", "60 to below 75", "75 and above",
     ]  # fmt: skip
 
 

@@ -213,7 +213,7 @@ def _shift(
     if estimate is None:
         reason = "no row has both numbers"
     elif low is None:
-        reason = f"{used.count} {used.unit}s cannot reach level {level}"
+        reason = f"{used.counted} cannot reach level {level}"
     return Estimate(
         estimate=estimate,
         low=low,

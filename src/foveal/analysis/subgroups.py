@@ -182,7 +182,7 @@ def _gap(
 
 
 def _too_few(used: Units, least: int) -> str:
-    return f"too few: {used.count} {used.unit}s, fewer than {least}"
+    return f"too few: {used.counted}, fewer than {least}"
 
 
 def _without_interval(estimate: Estimate, reason: str) -> Estimate:

@@ -125,7 +125,7 @@ def _risk(found: Trust, place: int) -> Plot:
     whole = percent(float(risk[-1]))
     return Plot(
         name=f"risk-{place}",
-        title="Risk against coverage; marks: thresholds, on patients they were not chosen on",
+        title="Risk against coverage; marks: thresholds, on the patients that judge them",
         words=f"With all answers kept {whole} are wrong; "
         f"{found.areas[0][0]} {_number(found.areas[0][2].estimate)}.",
         figure=figure,

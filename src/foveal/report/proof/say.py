@@ -9,6 +9,7 @@ from foveal.analysis.records import PREDICTED
 from foveal.report.words import listed, number, percent, target_in_words
 
 _NEGLIGIBLE = 1e-4
+_SMALL_P = 0.05
 
 
 def estimate_in_words(found: Estimate) -> str:
@@ -59,11 +60,13 @@ def debiased_in_words(found: CalibrationErrors) -> str:
         return f"not known: {found.reason}"
     if found.debiased_squared >= 0:
         return number(found.debiased)
-    return (
+    said = (
         f"0, cut: its square is {number(found.debiased_squared)}, since chance in the share of "
-        "right answers of each bin could make gaps as large. The p-value takes chance from the "
-        "probabilities instead, so it may still be small"
+        "right answers of each bin could make gaps as large"
     )
+    if found.p is not None and found.p < _SMALL_P:
+        said += "; the small p-value takes chance from the probabilities instead"
+    return said
 
 
 def p_in_words(p: float) -> str:

@@ -228,7 +228,10 @@ def _kept(
         units.chosen(rows), share=0.5, seed=how.seed, strata=one.truth.index[rows]
     )
     rest = rows & ~first
-    words = f"chosen on half of the {units.unit}s, seed {how.seed}; judged on the others"
+    words = (
+        f"chosen on {units.chosen(first).counted}, about half, seed {how.seed}; judged on the "
+        f"other {units.chosen(rest).count}"
+    )
     wrong = (~one.right)[first]
     found = [
         defer_by_coverage(sure[first], wrong, coverage=KEPT),
