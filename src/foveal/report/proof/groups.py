@@ -96,7 +96,7 @@ def groups(records: Records, models: Sequence[Judged], how: Bootstrap) -> Groups
             method=method,
             model=model,
             target=target,
-            rows=subgroup_table(statistic, column, records.units, how=how),
+            rows=_plain(name, subgroup_table(statistic, column, records.units, how=how)),
         )
         for model, target, method, number, statistic in _numbers(records, models)
         for name, column in columns.items()
@@ -113,6 +113,13 @@ def _banded(name: str, told: Sequence[str | None]) -> Sequence[str | None]:
     except ValueError:
         return told
     return bands(ages, AGES)
+
+
+def _plain(name: str, rows: Sequence[Subgroup]) -> tuple[Subgroup, ...]:
+    """Ages without the numbers that bring their bands into order."""
+    if name.lower() != AGE:
+        return tuple(rows)
+    return tuple(replace(row, name=row.name.rpartition(": ")[2]) for row in rows)
 
 
 def _numbers(
