@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from foveal.core import Evidence, Finding
 from foveal.report import case_html, schema, write_audit, write_page
-from foveal.report.diagnosis.findings import label_in_words
+from foveal.report.diagnosis.findings import evidence_in_words, label_in_words
 from foveal.store import Explained, Measured
 
 FINDING = Finding(
@@ -145,6 +145,11 @@ def test_a_case_says_what_is_wrong_with_each_map(cases):
         "take it away",
     ):
         assert words in told.replace("\u202f", " ")
+
+
+def test_a_number_at_the_low_end_of_random_ones_is_below_them():
+    low = Evidence(measure="deletion_auc", value=0.1, percentile=0.0)
+    assert evidence_in_words(low) == ("Deletion AUC", "0.1, below 100\u202f% of random ones")
 
 
 def test_a_run_without_findings_says_so(make_run):

@@ -37,7 +37,7 @@ def finding_sheets(maps: Sequence[Explained]) -> Iterator[FindingSheet]:
                 label=label_in_words(finding.label),
                 text=finding.text,
                 cause=finding.cause,
-                evidence=tuple(map(_evidence, finding.evidence)),
+                evidence=tuple(map(evidence_in_words, finding.evidence)),
                 next_step=finding.next_step,
                 warnings=finding.warnings,
                 unchecked=finding.unchecked,
@@ -49,7 +49,8 @@ def label_in_words(label: str) -> str:
     return label.replace("_", " ").capitalize().replace(" ood", " OOD")
 
 
-def _evidence(one: Evidence) -> tuple[str, str]:
+def evidence_in_words(one: Evidence) -> tuple[str, str]:
+    """What was measured, and the number beside what random maps or places reach."""
     name = measure_name(one.measure) + (f" on {one.region}" if one.region else "")
     if one.value is None:
         return name, one.reason or ""
@@ -57,7 +58,9 @@ def _evidence(one: Evidence) -> tuple[str, str]:
     if one.chance is not None:
         told.append(f"chance {number(one.chance)}")
     if one.percentile is not None:
-        told.append(f"above {percent(one.percentile)} of random ones")
+        above = one.percentile >= 0.5
+        share = percent(one.percentile if above else 1 - one.percentile)
+        told.append(f"{'above' if above else 'below'} {share} of random ones")
     return name, ", ".join(told)
 
 
