@@ -48,3 +48,13 @@ def test_choosing_rows_counts_their_units_anew():
 def test_columns_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="a name for each row"):
         units_of(["A", "B"], ["l"])
+
+
+def test_few_units_are_counted_in_words_and_none_have_no_remark():
+    said = {count: units_of([f"P{n}" for n in range(count)]).remarks() for count in (0, 1, 2, 30)}
+    assert said == {
+        0: (),
+        1: ("only 1 patient: fewer than 30, so be wary",),
+        2: ("only 2 patients: fewer than 30, so be wary",),
+        30: (),
+    }
