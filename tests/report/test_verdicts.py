@@ -39,9 +39,10 @@ def test_the_summary_and_the_image_say_when_curves_judge_nothing(
 ):
     cases = [case_of(name, first, second, own) for name in ("I-0", "I-1")]
     page = write_page(make_run(cases)).read_text()
-    summary, images = page.split('id="limits"')[0], page.split('id="limits"')[1]
+    summary, images = page.split('id="limits"')[0], page.split('<section id="cases"')[1]
+    compared = page.split('<section id="compared"')[1].split('<section id="sanity"')[0]
     for words in (INCONCLUSIVE, BLIND):
-        assert summary.count(words) == (words in said)
+        assert summary.count(words) == compared.count(words) == (words in said)
         assert images.count(words) == 2 * (words in said)
         assert case_html(cases[0]).count(words) == (words in said)
 
