@@ -13,6 +13,7 @@ from foveal.report import schema, write_audit, write_page, write_results
 from foveal.report.checklist import CHECKLISTS, REQUIREMENTS, STATED, Item, checklist, filled
 from foveal.report.cohort import Cohort
 from foveal.report.facts import FACTS, SECTIONS
+from foveal.report.proof.tiles import tile
 from foveal.report.record import record_of
 from foveal.report.traits import Traits
 from foveal.store import Case, Measured, Run
@@ -256,6 +257,13 @@ def test_only_what_could_have_been_made_is_a_deviation(make_run, make_case, make
     told = {one.done for one in found.deviations if "number" in one.asked or "map" in one.asked}
     assert told == {"1 missing: too few samples for this number"}
     assert (FACTS["explainers"].tells(found) or "").endswith("drawing, made elsewhere: Dr A, 2025.")
+
+
+def test_the_gallery_says_which_map_made_elsewhere_an_image_lacks(make_case, make_view, make_map):
+    drawing = make_map(key="drawing", method="made elsewhere")
+    case = make_case(views=(make_view(explained=(make_map(), drawing)),))
+    assert tile(case, ["drawing", "gaze"]).said.endswith("there is no map 'gaze' of this image")
+    assert "drawing" not in tile(case, ["drawing"]).said
 
 
 def test_a_run_says_how_small_a_thing_its_maps_show(told, make_run, make_case):

@@ -9,6 +9,7 @@ from foveal.report.proof.picks import chosen
 from foveal.report.proof.plots_of_maps import map_plots
 from foveal.report.proof.plots_of_models import model_plots
 from foveal.report.proof.tiles import Tile, tile
+from foveal.report.words import ELSEWHERE
 from foveal.store import Case, Run
 
 
@@ -20,11 +21,12 @@ class Chapter:
         self.images = chosen(self.proof.picks)
         """Those of the gallery, which a page shows one by one too."""
         self._tiles: dict[str, Tile] = {}
+        self._elsewhere = [m["key"] for m in header["methods"] if m["name"] == ELSEWHERE]
 
     def add(self, case: Case) -> None:
         """Take a case's pictures if the gallery shows it."""
         if case.id in self.images and case.failure is None:
-            self._tiles[case.id] = tile(case)
+            self._tiles[case.id] = tile(case, self._elsewhere)
 
     def parts(self, label: Callable[[str], str]) -> Mapping[str, object]:
         """What the template needs.

@@ -1,5 +1,6 @@
 """Small pictures of the failure gallery: the original, and each map over it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foveal.analysis.truth import COLUMNS
@@ -40,8 +41,12 @@ class Tile:
     pictures: tuple[SmallPicture, ...]
 
 
-def tile(case: Case) -> Tile:
+def tile(case: Case, elsewhere: Sequence[str] = ()) -> Tile:
     """The tile of one case, with the maps of its first view.
+
+    Args:
+        case: An explained image.
+        elsewhere: Names of the maps made elsewhere; the tile says which of them the image lacks.
 
     Raises:
         ValueError: A case that failed: it has no picture.
@@ -66,14 +71,17 @@ def tile(case: Case) -> Tile:
                     reason=no_map(made) if scale is None else None,
                 )
             )
-    return Tile(anchor=anchor(case.id), name=case.id, said=_said(case), pictures=tuple(drawn))
+    said = _said(case, elsewhere)
+    return Tile(anchor=anchor(case.id), name=case.id, said=said, pictures=tuple(drawn))
 
 
-def _said(case: Case) -> str:
+def _said(case: Case, elsewhere: Sequence[str]) -> str:
     answers = [_answer(view) for view in case.views]
     column = next((name for name in COLUMNS if name in case.labels), None)
     truth = [] if column is None else [f"{column} in the manifest: {case.labels[column]}"]
-    return "; ".join([*answers, *truth])
+    there = {explained.key for view in case.views for explained in view.explained}
+    absent = [f"there is no map {key!r} of this image" for key in elsewhere if key not in there]
+    return "; ".join([*answers, *truth, *absent])
 
 
 def _answer(view: View) -> str:
