@@ -1,5 +1,6 @@
 """A network traced into elementary operations, and how far windows of its input reach in it."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +38,10 @@ def traced(forward: Callable[[Tensor], object], image: Tensor, count: int) -> fx
     plain = functionalize(lambda images: forward(images))
     trace = make_fx(plain, tracing_mode="fake", _allow_non_fake_inputs=True)
     try:
-        graph = trace(batch)
+        with warnings.catch_warnings():
+            # What leaves torch meets memory that holds nothing, and may complain about it.
+            warnings.simplefilter("ignore")
+            graph = trace(batch)
     except _UNTRACEABLE as problem:
         first, *_ = str(problem).splitlines() or [type(problem).__name__]
         raise CannotSplitError(f"it cannot be traced ({first})") from problem
