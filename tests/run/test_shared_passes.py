@@ -7,8 +7,9 @@ import torch
 from foveal.core import Region
 from foveal.run import LEVELS
 from foveal.run.perturbing import PERTURBING, PerturbedMap, Perturbing
-from foveal.run.placing import ALL_LESIONS, Place
+from foveal.run.placing import Place
 from foveal.run.trials import Trials
+from foveal.store import ALL_LESIONS
 
 SIDE = 48
 PATCHES = 24 * 24

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from foveal.core import Score
-from foveal.store import Measured
+from foveal.store import ALL_LESIONS, Measured
 
-ALL_LESIONS = "all lesions"
-"""What a run calls the lesions of an image taken together."""
 Answer = bool | None
 Place = Literal["good", "between", "poor"]
 

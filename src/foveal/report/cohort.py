@@ -9,8 +9,7 @@ from foveal.analysis.records import Place, pooled_target
 from foveal.core import REASONS, Direction, Score
 from foveal.report.colour import scale_of
 from foveal.report.verdicts import Verdicts
-from foveal.report.words import ALL_LESIONS
-from foveal.store import Case, View
+from foveal.store import ALL_LESIONS, Case, View
 
 
 @dataclass(frozen=True, kw_only=True)

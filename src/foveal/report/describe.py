@@ -9,7 +9,6 @@ from foveal.core import Attribution
 from foveal.report.carry import Way
 from foveal.report.colour import Scale, evidence
 from foveal.report.words import (
-    ALL_LESIONS,
     listed,
     map_name,
     no_map,
@@ -17,7 +16,7 @@ from foveal.report.words import (
     percent,
     target_in_words,
 )
-from foveal.store import Case, Explained, View
+from foveal.store import ALL_LESIONS, Case, Explained, View
 
 _CENTRE = 0.2
 """Within this share of the field's half side from its middle, a point is called central."""

@@ -12,7 +12,6 @@ from foveal.report.history import History
 from foveal.report.proof.conclude import Proof
 from foveal.report.proof.say import estimate_in_words, question
 from foveal.report.words import (
-    ALL_LESIONS,
     DIRECTIONS,
     answer_in_words,
     counted,
@@ -23,6 +22,7 @@ from foveal.report.words import (
     region_in_words,
     target_in_words,
 )
+from foveal.store import ALL_LESIONS
 
 Header = Mapping[str, Any]
 """A run's `run.json`."""

@@ -27,8 +27,6 @@ SEGMENTATION = "segmentation"
 """What a segmentation's prediction is labelled with: it has an answer for each pixel."""
 ELSEWHERE = "made elsewhere"
 """What a run calls the method of maps that other tools or people made."""
-ALL_LESIONS = "all lesions"
-"""What a run calls the region that joins the lesions of an image."""
 _METHODS = {
     "cam": "CAM",
     "gradcam": "Grad-CAM",

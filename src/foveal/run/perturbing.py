@@ -63,9 +63,9 @@ from foveal.measures.drops import DropKeywords
 from foveal.measures.odds import IRP_AREA
 from foveal.measures.perturbation import Scale, ScoreOf
 from foveal.measures.road import RoadKeywords, road_subject
-from foveal.run.placing import ALL_LESIONS, Place
+from foveal.run.placing import Place
 from foveal.run.trials import Trials
-from foveal.store import Measured
+from foveal.store import ALL_LESIONS, Measured
 
 _FEATHER = 3 / 512
 """Width over which the edges of removed pixels fade, as a share of the image's larger side."""

@@ -38,9 +38,7 @@ from foveal.measures import (
 )
 from foveal.measures.lesions import HitKeywords
 from foveal.measures.regions import BACKGROUND
-from foveal.store import Measured
-
-ALL_LESIONS = "all lesions"
+from foveal.store import ALL_LESIONS, Measured
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,6 +18,9 @@ from foveal.core import (
     Score,
 )
 
+ALL_LESIONS = "all lesions"
+"""What a run calls the region that joins the lesions of an image."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:

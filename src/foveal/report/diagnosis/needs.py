@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from foveal.report.words import ALL_LESIONS
-from foveal.store import Case, View
+from foveal.store import ALL_LESIONS, Case, View
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from foveal.analysis.resampling import Bootstrap
 from foveal.analysis.units import unit_means
 from foveal.core import Direction
 from foveal.report.families import by_family
-from foveal.report.words import ALL_LESIONS
+from foveal.store import ALL_LESIONS
 
 SANITY = ("mprt", "data_randomisation", "random_logit")
 """Measures that ask whether a method notices a ruined model, or another class."""
