@@ -148,19 +148,58 @@ def test_a_map_with_nan_has_the_reason_and_no_number(cohort_folder):
             assert value == "nan_map", name
 
 
-def test_a_map_of_another_grid_fails_its_image_with_both_sizes(cohort_folder):
+def test_a_map_of_the_other_grid_is_told_how_to_be_read(cohort_folder):
     write_maps(cohort_folder, "shap", np.eye(64))
-    np.save(cohort_folder / "maps" / f"{STEMS[1]}_shap.npy", np.eye(7))
-    (why,) = worked(cohort_folder, SHAP).failures().values()
-    assert why.startswith("the map 'shap' is 7 x 7 (row x column), but the photograph is 64 x 64")
+    kept = worked(cohort_folder, PREPARED)
+    told = [event["text"] for event in kept.events() if event["event"] == "warning"]
+    assert len(told) == 3
+    for text in told:
+        assert (
+            'say so with grid = "original", on the command line with --maps-grid original' in text
+        )
 
 
-def test_a_map_of_the_other_grid_is_said_before_any_pass(cohort_folder, monkeypatch):
+BAD_FILES = [
+    pytest.param(
+        lambda path: np.save(path, np.eye(7)),
+        "the map 'shap' is 7 x 7 (row x column), but the photograph is 64 x 64",
+        id="another grid",
+    ),
+    pytest.param(
+        lambda path: path.write_bytes(b"\x93NUMPY damaged"),
+        "the map 'shap' is an npy file that cannot be read",
+        id="damaged",
+    ),
+    pytest.param(
+        lambda path: path.write_text("Muster, Anna"),
+        "the map 'shap' is a text file",
+        id="no map",
+    ),
+    pytest.param(
+        lambda path: np.save(path, np.ones((4, 64, 64))),
+        "the map 'shap' has the shape (4, 64, 64)",
+        id="several maps",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "why"), BAD_FILES)
+def test_a_map_that_cannot_be_used_takes_nothing_else_with_it(cohort_folder, spoil, why):
     write_maps(cohort_folder, "shap", np.eye(64))
-    monkeypatch.setattr("foveal.run.casework.explain", lambda *_: pytest.fail("a pass was sent"))
-    for why in worked(cohort_folder, PREPARED).failures().values():
-        assert why.endswith('say so with grid = "original", on the command line with '
-                            "--maps-grid original")  # fmt: skip
+    write_maps(cohort_folder, "gaze", np.eye(64))
+    spoil(cohort_folder / "maps" / f"{STEMS[0]}_shap.npy")
+    gaze = {"name": "gaze", "files": "maps/{stem}_gaze.npy"}
+
+    kept = worked(cohort_folder, SHAP, gaze)
+
+    assert kept.failures() == {}
+    keys = sorted([e.key for e in case.views[0].explained] for case in kept.cases())
+    assert keys == [["gradcam", "gaze"], *2 * [["gradcam", "shap", "gaze"]]]
+    assert all(scores(case, "gradcam") for case in kept.cases())
+    (event,) = (event for event in kept.events() if event["event"] == "warning")
+    assert event["text"].startswith(why)
+    assert event["text"].endswith("; the image goes on without it")
+    assert not any(name in event["text"] for name in ("Muster", "maps/", str(cohort_folder)))
 
 
 def test_a_map_made_elsewhere_gets_no_advice_on_methods(cohort_folder):

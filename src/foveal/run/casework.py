@@ -17,8 +17,8 @@ from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.calibrating import calibrator_of
 from foveal.run.cohort import Entry
-from foveal.run.elsewhere import Elsewhere, answers_elsewhere
-from foveal.run.given import check_asked, maps_of
+from foveal.run.elsewhere import Elsewhere
+from foveal.run.given import answers_given, check_asked, maps_of
 from foveal.run.identity import Identity
 from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Look, Question, explain, look
@@ -136,8 +136,7 @@ class Casework:
         maps: Sequence[Elsewhere],
     ) -> list[Explained]:
         with self.stage("explain"):
-            given = answers_elsewhere(seen, target, maps)  # a wrong size is said before any pass
-            answers = explain(seen, target, question) + given
+            answers = explain(seen, target, question) + answers_given(seen, target, maps)
         with self.stage("measure"):
             by = measuring(seen, target, self.yardstick, [a.attribution for a in answers])
             scores = [by.measure(answer.attribution, answer.explainer) for answer in answers]

@@ -3,21 +3,18 @@
 import warnings
 from collections.abc import Sequence
 
-from foveal.core import FovealWarning, PlanError
+from foveal.core import FovealWarning, ImageError, PlanError
 from foveal.images import read_map
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.cohort import Entry
-from foveal.run.elsewhere import Elsewhere
+from foveal.run.elsewhere import Elsewhere, answers_elsewhere
+from foveal.run.one_image import Answer, Look
 from foveal.run.plan import MapsTable
 
 
 def maps_of(entry: Entry, tables: Sequence[MapsTable]) -> list[Elsewhere]:
-    """The maps of an image that were made elsewhere; a warning for each that is not there.
-
-    Raises:
-        ImageError: A file that holds no map.
-    """
+    """The maps of an image that were made elsewhere; a warning for each that cannot be had."""
     found = []
     for table in tables:
         path = entry.maps.get(table.name)
@@ -25,9 +22,24 @@ def maps_of(entry: Entry, tables: Sequence[MapsTable]) -> list[Elsewhere]:
             message = f"there is no map {table.name!r} of this image"
             warnings.warn(message, FovealWarning, stacklevel=2)
             continue
-        given = read_map(path, name=table.name, signed=table.signed)
+        try:
+            given = read_map(path, name=table.name, signed=table.signed)
+        except ImageError as problem:
+            _go_on_without(problem)
+            continue
         told = table.model_dump(include={"grid", "source", "model", "target"})
         found.append(Elsewhere(key=table.name, given=given, **told))
+    return found
+
+
+def answers_given(seen: Look, target: TargetLike, maps: Sequence[Elsewhere]) -> list[Answer]:
+    """Those maps as the answers of methods; a warning for each that is on another grid."""
+    found = []
+    for one in maps:
+        try:
+            found += answers_elsewhere(seen, target, [one])
+        except ImageError as problem:
+            _go_on_without(problem)
     return found
 
 
@@ -58,3 +70,9 @@ def check_asked(
 def _asks(model: Model, targets: Sequence[TargetLike], name: str | None) -> bool:
     labels = [getattr(target, "label", None) for target in targets]
     return name is None or model.target(name).label in labels
+
+
+def _go_on_without(problem: ImageError) -> None:
+    """One bad file takes nothing from the image's other maps; the cause names no file."""
+    text = f"{problem.__cause__ or problem}; the image goes on without it"
+    warnings.warn(text, FovealWarning, stacklevel=3)
