@@ -44,7 +44,7 @@ def test_it_is_the_excess_drop_of_a_map_that_is_the_lesions():
     ("mask", "random", "reason"),
     [
         (np.zeros(GRID, bool), 5, "empty_mask"),
-        (FIELD, 5, "constant_map"),
+        (FIELD, 5, "full_mask"),
         (LESIONS, 0, "too_few"),
     ],
     ids=["no lesion", "all of the field", "no random region"],

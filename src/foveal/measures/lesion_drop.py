@@ -48,7 +48,7 @@ def lesion_drop(
 
     Returns:
         As `excess_drop`; neither way is better, since it is no number of a map. Missing
-        (`empty_mask`, `constant_map` where the lesions fill the field, `too_few`).
+        (`empty_mask`, `full_mask` where the lesions fill the field, `too_few`).
 
     Raises:
         ValueError: Shapes that differ, an image not in display units, a setting out of range.
@@ -75,4 +75,5 @@ def lesion_drops(
     **settings: Unpack[DropKeywords],
 ) -> RoiDrops | str:
     """The passes behind it, or the reason why there are none."""
-    return roi_drops(score, image, mask, mask=mask, field=field, subject=subject, **settings)
+    made = roi_drops(score, image, mask, mask=mask, field=field, subject=subject, **settings)
+    return "full_mask" if made == "constant_map" else made
