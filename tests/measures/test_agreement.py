@@ -176,6 +176,21 @@ def test_what_is_undefined_has_a_reason(measure, change, reason):
     assert measure(asked.pop("score"), IMAGE, asked.pop("map"), **asked).reason == reason
 
 
+@pytest.mark.parametrize(
+    "measure",
+    [relevance_rank_correlation, faithfulness_estimate, faithfulness_correlation, sensitivity_n,
+     infidelity_normalized],
+)  # fmt: skip
+def test_the_last_bits_of_a_deaf_models_score_are_no_order_of_patches(measure):
+    jitter = np.random.default_rng(3)
+
+    def deaf(batch: np.ndarray) -> np.ndarray:
+        return np.float32(3) * (1 + 1e-7 * jitter.standard_normal(len(batch)))
+
+    assert measure(deaf, IMAGE, MAP, **SETTINGS).reason == "no_score_range"
+    assert measure(lambda b: 3 + 1e-4 * linear(b), IMAGE, MAP, **SETTINGS).value is not None
+
+
 def test_a_map_without_a_positive_value_can_agree():
     found = faithfulness_estimate(linear, IMAGE, CONTRIBUTIONS - 9, **SETTINGS)
     sums = [(CONTRIBUTIONS - 9)[square].sum() for square in squares()]

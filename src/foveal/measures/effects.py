@@ -3,7 +3,7 @@
 They depend on no map, so that one table of an image serves every explanation of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -20,6 +20,8 @@ SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 SHARE = 0.2
 """The one share of `faithfulness_correlation` and `infidelity`."""
 DRAWS = 100
+_ROUNDING = 1e-6
+"""Of the score: float32 resolves no smaller change, and batches of other sizes round otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,9 +67,7 @@ def patch_effects(
     """Replace each patch of the field alone: one pass a patch, and one for the image."""
     _, patches, asked = _prepared(score, image, field, subject, settings)
     alone = (patches.pixels(np.array([patch])) for patch in range(patches.count))
-    return PatchEffects(
-        patches=patches, effects=asked.whole - np.array(asked.scores_without(alone))
-    )
+    return PatchEffects(patches=patches, effects=_lost(asked, alone))
 
 
 def subset_effects(
@@ -96,7 +96,7 @@ def subset_effects(
     sets = {share: members for share, members in sets.items() if members[0].sum() > 0}
     sets = {share: members for share, members in sets.items() if not members[0].all()}
     removed = (patches.pixels(np.flatnonzero(one)) for members in sets.values() for one in members)
-    effects = np.reshape(asked.whole - np.array(asked.scores_without(removed)), (len(sets), draws))
+    effects = np.reshape(_lost(asked, removed), (len(sets), draws))
     return SubsetEffects(
         patches=patches,
         removals={
@@ -117,6 +117,17 @@ def _prepared(
     on = ground(np.zeros(tuple(image.shape[1:])), None, field, needs_mask=False)
     patches = Patches.over(on.field, chosen.patch_px)
     return chosen, patches, subject or chosen.subject(score, image, on.field)
+
+
+def _lost(
+    asked: Subject, removed: Iterable[Bool[np.ndarray, "row column"]]
+) -> Float[np.ndarray, " probe"]:
+    """By how much the score falls without each mask; 0 where that is no more than rounding.
+
+    Else a score that no pixel changes would have an order of patches, that of its last bits.
+    """
+    lost = asked.whole - np.array(asked.scores_without(removed))
+    return np.where(np.abs(lost) <= _ROUNDING * abs(asked.whole), 0.0, lost)
 
 
 def _drawn(patches: int, share: float, draws: int, seed: int) -> Bool[np.ndarray, "draw patch"]:
