@@ -1,4 +1,4 @@
-"""Names that people use, the one that means three things, and bands that prove nothing."""
+"""Names that people use, those that mean several things, and bands that prove nothing."""
 
 import pytest
 
@@ -10,6 +10,7 @@ from foveal.measures import (
     reference_bands,
     relevance_mass,
 )
+from foveal.measures.names import ALIASES
 
 KNOWN = {card.name: card for card in MEASURES}
 
@@ -21,12 +22,36 @@ def test_other_names_lead_to_the_measure():
     assert energy_in_lesion is relevance_mass is ebpg
 
 
-@pytest.mark.parametrize("name", ["sensitivity-n", "Sensitivity-N", "sensitivity n"])
-def test_a_name_with_three_meanings_is_refused_with_all_of_them(name):
-    with pytest.raises(ValueError, match=r"three meanings") as told:
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("Increase in Drop %", "excess_drop"), ("AOPC", "aopc"), ("Deletion AUC", "deletion_auc"),
+     ("max-sensitivity", "max_sensitivity"), ("DSC", "dice")],
+)  # fmt: skip
+def test_case_spaces_and_hyphens_do_not_matter(said, meant):
+    assert measure_named(said, KNOWN) == meant
+
+
+MEANINGS = [
+    ("sensitivity-n", ("sensitivity_n", "max_sensitivity", "drop_at_fraction")),
+    ("Sensitivity-N", ("sensitivity_n", "max_sensitivity", "drop_at_fraction")),
+    ("sensitivity n", ("sensitivity_n", "max_sensitivity", "drop_at_fraction")),
+    ("drop", ("average_drop", "masked_roi_drop", "excess_drop")),
+    ("Increase in Confidence", ("pct_increase_confidence", "sufficiency_delta")),
+]
+
+
+@pytest.mark.parametrize(("name", "meanings"), MEANINGS, ids=[name for name, _ in MEANINGS])
+def test_a_name_with_several_meanings_is_refused_with_all_of_them(name, meanings):
+    with pytest.raises(ValueError, match=rf"'{name}' has (two|three) meanings") as told:
         measure_named(name, KNOWN)
-    for meant in ("sensitivity_n", "max_sensitivity", "drop_at_fraction"):
+    for meant in meanings:
         assert meant in str(told.value)
+        assert meant in KNOWN
+
+
+def test_the_form_of_aopc_that_telescopes_has_no_name():
+    assert not [name for name, own in ALIASES.items() if own == "aopc"]
+    assert set(ALIASES.values()) <= set(KNOWN)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
