@@ -16,6 +16,8 @@ from foveal.analysis.units import Units
 
 Decision = Literal["accept", "flag shortcut", "refer with map", "refer"]
 DECISIONS: tuple[Decision, ...] = ("accept", "flag shortcut", "refer with map", "refer")
+LEAST_AUC = 0.7
+"""A proxy whose area is not above it with its whole interval is not trusted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +45,11 @@ class ProxyCheck:
     sensitivity: Estimate
     specificity: Estimate
     same_decision: Estimate
-    """Share of judged rows that get the decision that the mask would give."""
+    """Share of judged rows that get the decision that the mask would give; like the two before it
+    missing without a threshold."""
     trusted: bool
-    """Whether the interval of the area lies above the least that was asked for."""
+    """Whether there is a threshold, and the interval of the area lies above the least that was
+    asked for."""
 
 
 class PartialSpearman(AbstractStatistic):
@@ -153,7 +157,7 @@ def validate_proxy(
     development: Bool[np.ndarray, " row"],
     *,
     higher_is_better: bool = True,
-    least_auc: float = 0.7,
+    least_auc: float = LEAST_AUC,
     how: Bootstrap | None = None,
 ) -> ProxyCheck:
     """Judge a number of the map alone by what masks say, before it is used where none are.
@@ -188,7 +192,8 @@ def validate_proxy(
     area = auc(truth, good, used)
 
     def share(hits: np.ndarray, among: np.ndarray) -> Estimate:
-        return proportion(np.where(among, hits, np.nan), used, how)
+        counts = among if threshold is not None else np.zeros(len(truth), bool)
+        return proportion(np.where(counts, hits, np.nan), used, how)
 
     return ProxyCheck(
         name=name,
@@ -197,7 +202,7 @@ def validate_proxy(
         sensitivity=share(says, truth),
         specificity=share(~says, ~truth),
         same_decision=share(same, np.ones(len(truth), bool)),
-        trusted=area.low is not None and area.low > least_auc,
+        trusted=threshold is not None and area.low is not None and area.low > least_auc,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from foveal.analysis.confidence import LEAST_AUC
 from foveal.report.proof.conclude import Proof, proof_of
 from foveal.report.proof.paper import Plot
 from foveal.report.proof.picks import chosen
@@ -39,6 +40,7 @@ class Chapter:
             "plots": list(plots(self.proof, label)),
             "tiles": self._tiles,
             "unit": self.proof.unit,
+            "least_auc": LEAST_AUC,
         }
 
 

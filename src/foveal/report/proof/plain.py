@@ -9,7 +9,9 @@ from foveal.report.proof.conclude import Proof
 from foveal.report.proof.groups import GroupTable
 from foveal.report.proof.matches import Match, MatchRow
 from foveal.report.proof.performance import Performance
-from foveal.report.proof.trust import Placed, Reading, Trust
+from foveal.report.proof.place import Placed, Proxy
+from foveal.report.proof.readings import Reading
+from foveal.report.proof.trust import Trust
 
 Table = dict[str, object]
 
@@ -111,6 +113,7 @@ def _trust(found: Trust) -> Table:
         "thresholds": [asdict(kept) for kept in found.kept],
         "sure_from": found.threshold,
         "sure_from_words": found.threshold_from,
+        "own_thresholds": None if found.parts is None else found.parts.words,
         "place": [_placed(one) for one in found.placed],
         "notes": list(found.notes),
     }
@@ -134,7 +137,13 @@ def _placed(one: Placed) -> Table:
         "target": one.target,
         "correlation": asdict(one.correlation),
         "decisions": dict(one.decisions),
+        "proxies": [_proxy(proxy) for proxy in one.proxies],
+        "no_proxy": one.no_proxy,
     }
+
+
+def _proxy(proxy: Proxy) -> Table:
+    return {**asdict(proxy.check), **{k: v for k, v in asdict(proxy).items() if k != "check"}}
 
 
 def _group(table: GroupTable) -> Table:

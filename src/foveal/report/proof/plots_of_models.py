@@ -10,9 +10,11 @@ from matplotlib.ticker import MaxNLocator
 from foveal.report.panels import INK
 from foveal.report.proof.paper import SOFT, Plot, colour, dashes, legend, marker, named, panels
 from foveal.report.proof.performance import Performance
+from foveal.report.proof.place import Placed
 from foveal.report.proof.plots_of_maps import Label
+from foveal.report.proof.readings import Reading
 from foveal.report.proof.say import question
-from foveal.report.proof.trust import Placed, Reading, Trust
+from foveal.report.proof.trust import Trust
 from foveal.report.words import number, percent
 
 _DRAWN = 2000
