@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from foveal.core import PlanError
+from foveal.images.names import region_name
 from foveal.run import open_job, read_plan
 from foveal.run.header import header
 from foveal.run.knowledge import focus_facts, proof_facts, read_focus, read_proof, scale_for
@@ -39,6 +40,15 @@ def test_every_scale_says_who_says_so_and_has_a_healthy_class():
         assert any(char.isdigit() for char in scale.reference), scale.id
         nothing = [one for one in scale.classes if not one.lesions and not one.structures]
         assert len(nothing) == 1, scale.id
+
+
+def test_what_a_class_rests_on_is_known_as_a_lesion_or_a_structure_by_the_name_of_its_mask():
+    for one in (one for scale in read_focus().scales for one in scale.classes):
+        assert {region_name(name, {}) for name in one.lesions} == {
+            (n, "lesion") for n in one.lesions
+        }
+        structures = {region_name(name, {}) for name in one.structures}
+        assert structures == {(name, "anatomy") for name in one.structures}
 
 
 def test_mild_retinopathy_rests_on_microaneurysms_alone():
