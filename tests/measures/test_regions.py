@@ -63,6 +63,32 @@ def test_lesions_come_before_disc_before_macula_before_vessels(blob):
     assert found.field_shares["macula"] == pytest.approx(100 * rest.sum() / FIELD.sum())
 
 
+ORDERS = [
+    pytest.param(
+        ("vitreous", "choroid", "inl", "ONL", "RPE", "fluid"),
+        ("fluid", "RPE", "ONL", "inl", "choroid", "vitreous"),
+        id="section by OCT",
+    ),
+    pytest.param(
+        ("conjunctiva", "cornea", "pupil", "lens", "lens nucleus", "corneal ulcer"),
+        ("corneal ulcer", "lens nucleus", "lens", "pupil", "cornea", "conjunctiva"),
+        id="front of the eye",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "owners"), ORDERS)
+def test_what_lies_within_owns_the_pixels_that_several_hold(blob, given, owners):
+    """Nested discs about one centre, the largest named first."""
+    around = {name: disc(4, -8, 30 - 5 * place) for place, name in enumerate(given)}
+    found = shares_of(blob, around, field=FIELD)
+    assert not isinstance(found, str)
+    assert tuple(found.shares)[:-1] == owners
+    sizes = [(disc(4, -8, 5 + 5 * place) & FIELD).sum() for place in range(6)]
+    rings = np.diff([0, *sizes]) / FIELD.sum() * 100
+    assert [found.field_shares[name] for name in owners] == pytest.approx(list(rings))
+
+
 def test_a_map_on_a_structure_is_enriched_beyond_most_of_its_turns(blob):
     score = region_shares(blob, REGIONS, of="hard exudates", field=FIELD)
     assert score.null is not None

@@ -47,6 +47,19 @@ def test_shares_of_all_structures_add_up():
     assert sum(shares.values()) == pytest.approx(100)
 
 
+def test_a_lesion_owns_its_pixels_whatever_it_and_the_structure_around_it_are_called():
+    around = Region(name="anterior chamber", mask=np.ones((40, 40), bool), kind="anatomy")
+    worn = Region(name="worn patch", mask=EXUDATES.mask, kind="lesion")
+    scores = taken([around, worn])
+    shares = scores["region_shares", "worn patch"].parts["shares"]
+    top_tenth = np.zeros(1600, bool)
+    top_tenth[np.argsort(-MAP.ravel(), kind="stable")[:160]] = True
+    inside = top_tenth[worn.mask.ravel()].sum() / 160
+    assert shares["worn patch"] == pytest.approx(100 * inside)
+    assert shares["worn patch"] > 20
+    assert sum(shares.values()) == pytest.approx(100)
+
+
 def test_an_image_without_a_marked_lesion_has_a_profile_instead():
     nothing = Region(name="drusen", mask=np.zeros((40, 40), bool), kind="lesion")
     scores = taken([nothing, DISC])

@@ -15,11 +15,26 @@ from foveal.measures.turning import DRAWS, turns
 BACKGROUND = "background"
 PRECEDENCE = (
     ("optic cup", "cup"),
+    ("neuroretinal rim",),
     ("optic disc", "disc"),
     ("foveal avascular zone",),
     ("fovea",),
     ("macula",),
     ("vessels",),
+    # Sections by OCT.
+    ("retinal pigment epithelium", "rpe"),
+    ("ellipsoid zone", "ez", "outer nuclear layer", "onl"),
+    ("outer plexiform layer", "opl", "inner nuclear layer", "inl"),
+    ("retinal nerve fibre layer", "rnfl"),
+    ("choroid",),
+    ("vitreous",),
+    # The front of the eye, from what lies within to what lies around.
+    ("lens nucleus", "lens cortex", "posterior capsule"),
+    ("lens",),
+    ("pupil",),
+    ("limbus",),
+    ("cornea",),
+    ("conjunctiva",),
 )
 """Which structure owns a pixel that several hold; lesions and all other names come before."""
 _NOTHING = "nothing in the field is positive"
@@ -55,7 +70,8 @@ REGION_SHARES = MeasureCard(
     chance="the structure's percentage of the field; null: the activated pixels turned at random",
     missing=_NOTHING,
     cost="none",
-    reference="a partition of the field: lesion > disc > macula > vessels > background",
+    reference="a partition of the field: lesion > structures from what lies within to what lies "
+    "around > background",
 )
 
 
@@ -155,8 +171,10 @@ def region_shares(
     """Percentage of the activated pixels that belongs to one structure, and to each.
 
     Every pixel of the field belongs to one structure: the first that holds it, in the order
-    lesion, cup, disc, macula, vessels; else to the background. Lesions keep the order in which
-    they are given.
+    lesion, cup, disc, macula, vessels; in sections by OCT lesion, pigment epithelium, outer layers,
+    inner layers, choroid, vitreous; of the front of the eye lesion, lens, pupil, limbus, cornea,
+    conjunctiva; else to the background. Lesions, and names that are not known, keep the order in
+    which they are given.
 
     Args:
         map: Signed values.

@@ -150,7 +150,9 @@ class PlacedMap:
 
     @cached_property
     def _masks(self) -> dict[str, Bool[np.ndarray, "row column"]]:
-        return {r.name: r.mask for r in self.place.regions if r.name != ALL_LESIONS}
+        """Lesions first: they own what they share with structures, whatever the names."""
+        own = [region for region in self.place.regions if region.name != ALL_LESIONS]
+        return {r.name: r.mask for r in sorted(own, key=lambda region: region.kind != "lesion")}
 
     @cached_property
     def _shares(self) -> RegionShares | str:
