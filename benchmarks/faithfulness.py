@@ -117,9 +117,9 @@ def _quantus(model: Model, seen: list[Look]) -> Mapping[str, Callable[[], object
 def _counted(one: Look) -> bool:
     """Passes of the level `standard` for several maps of one image, against what its measures cost.
 
-    After caching a map needs 26 for its curves under each of three baselines, 21 for its drop and 1
-    for what is kept; the image each patch alone, 100 random sets, and 21 for the drop of its
-    lesions. The curves of the controls are on top.
+    After caching a map needs 26 for its curves under each of three baselines, 21 for its drop at
+    each of two sizes and 1 for what is kept; the image each patch alone, 100 random sets, 21 for
+    the drop of its lesions, and the curves of all controls under each baseline.
     """
     orders, regions = RANDOM["standard"]
     names = LEVELS["standard"]
@@ -142,13 +142,17 @@ def _counted(one: Look) -> bool:
                 list(PERTURBING[name](made))
     lesions = _lesions(one) > 0
     patches = by.effects.patches.count
-    needed = _EXPLAINERS * (3 * _PASSES + 21 + 1) + patches + 100 + 21 * lesions
     controls = 3 * 24 * (orders + 3 + lesions)
+    needed = _EXPLAINERS * (3 * _PASSES + 21 * (1 + lesions) + 1) + patches + 100 + 21 * lesions
+    needed += controls
     ratio = sum(sent) / needed
     kept = ratio <= _MOST_PASSES
     print(f"level standard, {_EXPLAINERS} maps of one image: {sum(sent)} passes to perturb it,")
-    print(f"  {controls} of them for controls; {needed} needed without: ratio {ratio:.2f}, "
-          f"promised: at most {_MOST_PASSES}{'' if kept else '  BROKEN'}")  # fmt: skip
+    print(
+        f"  {controls} of them for controls; {needed} needed: ratio {ratio:.2f}, "
+        f"promised: at most {_MOST_PASSES}{'' if kept else '  BROKEN'}; "
+        f"of {needed - controls} needed without controls: {sum(sent) / (needed - controls):.2f}"
+    )
     return kept
 
 

@@ -55,7 +55,7 @@ def test_a_run_explains_every_image_for_every_target_by_every_method(cohort_fold
         measured = {(m.score.name, m.region) for m in view.explained[0].scores}
         assert ("relevance_mass", "all lesions") in measured
         assert ("deletion_auc", None) in measured
-        regions, lesions, false_spots, shares, field, perturbing = 14 * 3, 3, 1, 3, 5, 16
+        regions, lesions, false_spots, shares, field, perturbing = 14 * 3, 3, 1, 3, 5, 16 + 1
         placed = regions + lesions + false_spots + shares + field
         health, stable = 9, 7
         assert len(measured) == placed + perturbing + health + stable

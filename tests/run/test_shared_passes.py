@@ -44,7 +44,7 @@ def trials(names, **settings) -> Trials:
     return Trials(names=frozenset(names) & set(PERTURBING), **settings)
 
 
-STANDARD = {"random_orders": 3, "random_regions": 10}
+STANDARD = {"random_orders": 10, "random_regions": 20}
 MEASURES = [
     pytest.param(LEVELS["full"], {"random_orders": 1, "random_regions": 2}, id="full"),
     pytest.param(("deletion_auc",), {"baseline": "black", **STANDARD}, id="one curve"),
@@ -69,9 +69,9 @@ def test_the_passes_are_those_that_were_planned(names, settings):
 
 def test_what_a_map_adds_at_the_level_standard_and_what_is_sent_once():
     one, two = (sum(sizes_of(LEVELS["standard"], maps=n, **STANDARD)) for n in (1, 2))
-    curves, drops, kept = 3 * 24, 1 + 10, 1 + 10
+    curves, drops, kept = 3 * 24, 2 * (1 + 20), 1 + 10
     assert two - one == curves + drops + kept
-    ends, controls, sets, lesions = 1 + 3, 3 * 24 * (3 + 4), 100, 1 + 10
+    ends, controls, sets, lesions = 1 + 3, 3 * 24 * (10 + 4), 100, 1 + 20
     assert one - (two - one) == ends + controls + PATCHES + sets + lesions
     planned = trials(LEVELS["standard"], **STANDARD)
     assert two == planned.passes((SIDE, SIDE), maps=2, log_odds=True, lesions=True)

@@ -15,7 +15,7 @@ from foveal.measures.perturbation import ScoreOf, Subject
 from foveal.measures.turning import turns
 
 _SMALLEST = 1e-6
-_DRAWS = 10
+DRAWS = 10
 
 _MISSING = "the map is constant or has nothing positive in the field"
 _CHANCE = "the mean under the same map, turned about the field's centre at random"
@@ -104,7 +104,7 @@ def keep_only(
         return on.problem
     asked = subject or chosen.subject(score, image, on.field)
     strength = on.positive / on.positive.max()
-    maps = [strength, *_turned(strength, on.field, settings.get("draws", _DRAWS), chosen.seed)]
+    maps = [strength, *_turned(strength, on.field, settings.get("draws", DRAWS), chosen.seed)]
     raw = asked.scores_of(asked.blended(np.where(on.field, 1 - m, 0.0)) for m in maps)
     kept, *turned = [asked.value(one) for one in raw]
     return Kept(

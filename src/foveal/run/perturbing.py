@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from foveal.core import Score
@@ -84,7 +84,7 @@ class Perturbing:
         self.trials = trials
         self.scale: Scale = scale
         self._either_way = either_way
-        self._lesions = next((r.mask for r in place.regions if r.name == ALL_LESIONS), None)
+        self.lesion_mask = next((r.mask for r in place.regions if r.name == ALL_LESIONS), None)
         self._maps: dict[int, Float[np.ndarray, "row column"]] = {}
         self._subjects: dict[str, Subject] = {}
         self._controls: dict[str, Controls] = {}
@@ -168,9 +168,9 @@ class Perturbing:
     @cached_property
     def lesions(self) -> Score | None:
         """What the score loses without the marked lesions; `None` where none are known."""
-        if self._lesions is None:
+        if self.lesion_mask is None:
             return None
-        ask, settings = (self.score, self.image, self._lesions), self.drop_settings
+        ask, settings = (self.score, self.image, self.lesion_mask), self.drop_settings
         subject = self.subject(self.trials.baseline)
         drops = lesion_drops(*ask, field=self.field, subject=subject, **settings)
         return lesion_drop(*ask, drops=drops, **settings)
@@ -191,7 +191,7 @@ class Perturbing:
             random = random_curves(*ask, field=self.field, orders=orders, subject=asked, **chosen)
             return Controls(random=tuple(random))
         return control_curves(
-            *ask, mask=self._lesions, field=self.field, orders=orders, effects=self.effects,
+            *ask, mask=self.lesion_mask, field=self.field, orders=orders, effects=self.effects,
             subject=asked, **chosen,
         )  # fmt: skip
 
@@ -226,6 +226,19 @@ class PerturbedMap:
     def of_drops(self, measure: Callable[..., Score]) -> Iterator[Measured]:
         """Measures of the strongest region."""
         yield Measured(score=measure(*self._ask, drops=self.drops, **self.by.drop_settings))
+
+    def excess(self) -> Iterator[Measured]:
+        """The strongest twentieth, and as many pixels as the lesions have.
+
+        What the map points at and what the expert marked compare at equal areas only.
+        """
+        yield from self.of_drops(excess_drop)
+        lesions = self.by.lesion_mask
+        if lesions is not None:
+            settings = self.by.drop_settings
+            drops = self._drops(settings, lesions)
+            made = excess_drop(*self._ask, mask=lesions, drops=drops, **settings)
+            yield Measured(score=made, region=ALL_LESIONS)
 
     def of_lesions(self) -> Iterator[Measured]:
         """Of the model, not of the map: the same for all maps of the image."""
@@ -273,7 +286,7 @@ class PerturbedMap:
         baseline = self.by.trials.baseline
         return keep_only(
             *self._ask, field=self.by.field, subject=self.by.subject(baseline),
-            draws=self.by.trials.random_regions, **self.by.curve_settings(baseline),
+            draws=self.by.trials.kept_draws, **self.by.curve_settings(baseline),
         )  # fmt: skip
 
     @cached_property
@@ -283,9 +296,11 @@ class PerturbedMap:
             *self._ask, field=self.by.field, subject=self.by.road, **self.by.road_settings
         )
 
-    def _drops(self, settings: DropKeywords) -> RoiDrops | str:
+    def _drops(
+        self, settings: DropKeywords, mask: Bool[np.ndarray, "row column"] | None = None
+    ) -> RoiDrops | str:
         subject = self.by.subject(self.by.trials.baseline)
-        return roi_drops(*self._ask, field=self.by.field, subject=subject, **settings)
+        return roi_drops(*self._ask, mask=mask, field=self.by.field, subject=subject, **settings)
 
 
 PERTURBING: Mapping[str, Callable[[PerturbedMap], Iterator[Measured]]] = {
@@ -300,7 +315,7 @@ PERTURBING: Mapping[str, Callable[[PerturbedMap], Iterator[Measured]]] = {
     "sufficiency_delta": lambda made: made.of_kept(sufficiency_delta),
     "average_gain": lambda made: made.of_kept(average_gain),
     "masked_roi_drop": lambda made: made.of_drops(masked_roi_drop),
-    "excess_drop": lambda made: made.of_drops(excess_drop),
+    "excess_drop": lambda made: made.excess(),
     "lesion_drop": lambda made: made.of_lesions(),
     "irp_logodds": lambda made: made.odds(),
     "relevance_rank_correlation": lambda made: made.of_effects(relevance_rank_correlation),

@@ -9,6 +9,7 @@ from foveal.measures.curves import CurveSettings
 from foveal.measures.effects import DRAWS, SHARE, SHARES
 from foveal.measures.patches import Patches
 from foveal.measures.road import FRACTIONS as ROAD_FRACTIONS
+from foveal.measures.sufficiency import DRAWS as KEPT_DRAWS
 
 _CURVES = frozenset({"aopc", "deletion_auc", "early_auc", "insertion_auc", "drop_at_fraction"})
 _KEPT = frozenset({"average_drop", "pct_increase_confidence", "sufficiency_delta", "average_gain"})
@@ -19,6 +20,7 @@ _SUBSETS = frozenset(
 )
 _ROAD = frozenset({"road_morf", "road_lerf", "road_combined"})
 _OF_CLASSES, _OF_LESIONS = frozenset({"irp_logodds"}), frozenset({"lesion_drop"})
+_AS_LARGE_AS_LESIONS = frozenset({"excess_drop"})
 _ALL = _CURVES | _KEPT | _DROPS | _ALONE | _SUBSETS | _ROAD | _OF_CLASSES | _OF_LESIONS
 _FIXED = 3
 """Edges, centre and the model's own order; lesions are a fourth where some are marked."""
@@ -42,6 +44,11 @@ class Trials:
     def shares(self) -> tuple[float, ...]:
         """The sizes of random sets that some measure asks for."""
         return SHARES if "sensitivity_n" in self.names else (SHARE,)
+
+    @property
+    def kept_draws(self) -> int:
+        """How often a map is turned for the chance of what is kept."""
+        return min(KEPT_DRAWS, self.random_regions)
 
     @property
     def asked(self) -> frozenset[str]:
@@ -82,9 +89,10 @@ class Trials:
                 bool(asked & _ALONE) * patches,
                 bool(asked & _SUBSETS) * DRAWS * len(drawn),
                 bool(asked & _DROPS) * maps * regions,
+                bool(asked & _AS_LARGE_AS_LESIONS) * lesions * maps * regions,
                 bool(asked & _OF_CLASSES) * maps * regions,
                 bool(asked & _OF_LESIONS) * regions,
-                bool(asked & _KEPT) * maps * regions,
+                bool(asked & _KEPT) * maps * (1 + self.kept_draws),
                 bool(asked & _ROAD) * 2 * len(ROAD_FRACTIONS) * roads,
             )
         )
