@@ -70,6 +70,18 @@ def test_bilinear_is_that_of_torch_and_pillow(old, new):
     np.testing.assert_allclose(found, np.asarray(by_pillow), atol=1e-5)
 
 
+CONSTANTS = [((512, 512), (300, 222)), ((7, 7), (224, 224)), ((512, 512), (384, 384))]
+
+
+@pytest.mark.parametrize("constant", [0.1, 7.3])
+@pytest.mark.parametrize(("old", "new"), CONSTANTS)
+def test_a_constant_stays_one_to_the_last_bit(old, new, constant):
+    found = bilinear(np.full(old, constant, np.float32), new)
+    assert found.shape == new
+    assert found.dtype == np.float32
+    assert (found == np.float32(constant)).all()
+
+
 def slow_coverage(mask, new):
     """Exact shares by adding up the overlap of every pair of pixels."""
 

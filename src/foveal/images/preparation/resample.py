@@ -19,10 +19,12 @@ _ROUNDING = 1e-6
 def bilinear(
     values: Float[np.ndarray, "row column"], grid: Grid
 ) -> Float[np.ndarray, "row_out column_out"]:
-    """The values at another grid, in float32."""
+    """The values at another grid, in float32; what is constant stays so to the last bit."""
     values = values.astype(np.float32, copy=False)
     if values.shape == grid:
         return values
+    if values.min() == values.max():  # rounding would rank the pixels of a map that ranks none
+        return np.full(grid, values[0, 0])
     rows, columns = (_triangles(old, new) for old, new in zip(values.shape, grid, strict=True))
     return (columns @ (rows @ values).T).T
 
