@@ -9,6 +9,10 @@ from foveal.core import FovealWarning, PlanError
 
 KNOWN = ("image", "patient", "eye", "laterality", "visit", "grade")
 """Columns that are always taken."""
+_NOTHING = frozenset({"nan", "na", "n/a", "<na>", "null", "none", "unknown"})
+"""What tools and people write into a cell about which nothing is known. As a name it would make one
+patient of all who have none."""
+_NAMES = ("patient", "eye", "visit")
 
 
 def read_manifest(path: Path, labels: Sequence[str] = ()) -> Iterator[Mapping[str, str]]:
@@ -31,10 +35,15 @@ def read_manifest(path: Path, labels: Sequence[str] = ()) -> Iterator[Mapping[st
                 f"line {line} of the manifest {path} has {len(cells)} cells, but the header names "
                 f"{len(head[1])} columns; put quotes around a cell that holds a comma"
             )
-        row = {name: cells[place].strip() for name, place in columns.items()}
+        row = {name: _told(name, cells[place].strip()) for name, place in columns.items()}
         if not row["image"]:
             raise PlanError(f"the manifest {path} names no image in line {line}")
         yield row
+
+
+def _told(column: str, cell: str) -> str:
+    """A cell, empty where it names nobody; other columns may have a class of that name."""
+    return "" if column in _NAMES and cell.lower() in _NOTHING else cell
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
