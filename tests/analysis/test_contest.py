@@ -90,15 +90,36 @@ def test_where_nothing_can_be_tested_the_reason_is_there(given, says):
     assert (contest.p is None) == (says is not None)
 
 
-def test_a_method_without_a_single_number_is_missing_and_takes_the_tests_away():
-    table = np.column_stack([np.arange(6.0), np.full(6, np.nan), np.arange(6.0)[::-1]])
+@pytest.mark.parametrize("others", [1, 2, 3])
+def test_a_method_without_a_single_number_takes_no_test_from_the_others(others):
+    table = np.random.default_rng(2).normal(size=(12, others)) + np.arange(others)
+    units = units_of([f"P{n}" for n in range(12)])
+    names = ["abc"[n] for n in range(others)]
+    alone = compare_measures({"m": table}, units, names=names, how=QUICK)["m"]
+    with_blank = np.insert(table, 1, np.nan, axis=1)
+    names.insert(1, "blank")
+    contest = compare_measures({"m": with_blank}, units, names=names, how=QUICK)["m"]
+    blank = contest.standings[1]
+    assert (blank.method, blank.mean.estimate, blank.valid, blank.median) == (
+        "blank",
+        None,
+        0,
+        None,
+    )
+    assert [s.method for s in contest.standings] == names
+    assert (contest.p, contest.pairs) == (alone.p, alone.pairs)
+    assert (contest.n_units, contest.reason) == (alone.n_units, alone.reason)
+    assert contest.notes == (*alone.notes, "without a number, and left out: blank")
+
+
+@pytest.mark.parametrize(("methods", "reason"), [(1, "one method"), (2, "no row"), (3, "0 units")])
+def test_without_any_number_there_is_no_test(methods, reason):
+    names = [str(n) for n in range(methods)]
+    table = np.full((6, methods), np.nan)
     units = units_of([f"P{n}" for n in range(6)])
-    contest = compare_measures({"m": table}, units, names="abc", how=QUICK)["m"]
-    assert contest.standings[1].mean.estimate is None
-    assert (contest.standings[1].valid, contest.standings[1].median) == (0, None)
-    assert contest.p is None
-    assert contest.reason == "0 units with every method; ranks need two or more"
-    assert contest.n_units == 0
+    contest = compare_measures({"m": table}, units, names=names, how=QUICK)["m"]
+    assert (contest.p, contest.n_units) == (None, 0)
+    assert (contest.reason or "").startswith(reason)
 
 
 @pytest.mark.parametrize("kind", ["normal", "ties", "heavy tails", "mostly zero"])

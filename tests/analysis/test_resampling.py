@@ -144,6 +144,13 @@ def test_spearman_is_scipys_with_ties():
     assert made == pytest.approx(scipy.stats.spearmanr(first, second).statistic)
 
 
+def test_two_rows_have_no_rank_correlation():
+    falling = Spearman(np.array([0.2, 0.9, np.nan]), np.array([3.0, 1.0, 2.0]))
+    found = interval(falling, units_of(["A", "B", "C"]))
+    assert (found.estimate, found.low) == (None, None)
+    assert "fewer than three rows" in (found.reason or "")
+
+
 NO_INTERVAL = [
     pytest.param([1.0, 2.0], ["A", "A"], 1.5, "one patient only", id="one patient"),
     pytest.param([2.0, 2.0, 2.0], ["A", "B", "C"], 2.0, "all patients agree", id="no spread"),

@@ -59,7 +59,8 @@ def compare_measures(
     """Compare methods under several measures at once.
 
     All means share their resamples. Two families are declared: the overall tests of all measures
-    together, and within each measure the pairs of methods.
+    together, and within each measure the pairs of methods. A method without any number under a
+    measure is left out of its tests, and a note names it.
 
     Args:
         tables: By measure, a row an image and a column a method; NaN where there is no number.
@@ -91,7 +92,7 @@ def compare_measures(
             )
             for name, mean, column, rank in zip(names, own, table.T, ranks, strict=True)
         ]
-        found[measure] = _tested(table, units, names, how.level, tuple(standings))
+        found[measure] = _tested(table, units, how.level, tuple(standings))
     adjusted = holm([contest.p for contest in found.values()])
     return {
         measure: replace(contest, p_adjusted=p)
@@ -102,31 +103,59 @@ def compare_measures(
 def _tested(
     table: Float[np.ndarray, "row method"],
     units: Units,
-    names: Sequence[str],
     level: float,
     standings: tuple[Standing, ...],
 ) -> Contest:
+    """The tests among the methods that have a number.
+
+    A method without any, such as a map made elsewhere under a measure that asks the method again,
+    has no row in common with the others and would take their tests away.
+    """
+    there = [place for place, standing in enumerate(standings) if standing.valid]
+    absent = [standing.method for standing in standings if not standing.valid]
+    if not there:
+        absent, there = [], list(range(len(standings)))
+    names = [standings[place].method for place in there]
     if len(names) == 1:
-        return Contest(
-            standings=standings, pairs=(), p=None, p_adjusted=None, test="none",
-            n_units=standings[0].mean.n_units, reason="one method only: nothing to compare",
-        )  # fmt: skip
-    if len(names) == 2:
-        first, second = table.T
-        pair = compare_two(first, second, units, names=(names[0], names[1]), level=level)
-        return Contest(
-            standings=standings,
-            pairs=(replace(pair, p_adjusted=pair.p),),
-            p=pair.p,
-            p_adjusted=None,
-            test=pair.test,
-            n_units=pair.difference.n_units,
-            notes=pair.difference.notes,
-            reason=None if pair.p is not None else pair.difference.reason,
-        )
+        found = _alone(standings[there[0]])
+    elif len(names) == 2:
+        found = _of_two(table[:, there], units, names, level)
+    else:
+        found = _of_many(table[:, there], units, names, level)
+    note = f"without a number, and left out: {', '.join(absent)}"
+    return replace(found, standings=standings, notes=(*found.notes, *[note] * bool(absent)))
+
+
+def _alone(only: Standing) -> Contest:
+    return Contest(
+        standings=(only,), pairs=(), p=None, p_adjusted=None, test="none",
+        n_units=only.mean.n_units, reason="one method only: nothing to compare",
+    )  # fmt: skip
+
+
+def _of_two(
+    table: Float[np.ndarray, "row 2"], units: Units, names: Sequence[str], level: float
+) -> Contest:
+    first, second = table.T
+    pair = compare_two(first, second, units, names=(names[0], names[1]), level=level)
+    return Contest(
+        standings=(),
+        pairs=(replace(pair, p_adjusted=pair.p),),
+        p=pair.p,
+        p_adjusted=None,
+        test=pair.test,
+        n_units=pair.difference.n_units,
+        notes=pair.difference.notes,
+        reason=None if pair.p is not None else pair.difference.reason,
+    )
+
+
+def _of_many(
+    table: Float[np.ndarray, "row method"], units: Units, names: Sequence[str], level: float
+) -> Contest:
     family: Family = compare_many(table, units, names=names, level=level)
     return Contest(
-        standings=standings,
+        standings=(),
         pairs=family.pairs,
         p=family.p,
         p_adjusted=None,

@@ -65,10 +65,11 @@ class Mean(AbstractStatistic):
 class Spearman(AbstractStatistic):
     """Rank correlation of two columns, in [-1, 1]; ties share their mean rank.
 
-    Missing when one of the columns is constant.
+    Missing when one of the columns is constant, and of fewer than three rows: two are always in
+    perfect order.
     """
 
-    missing = "one of the columns is constant or empty"
+    missing = "fewer than three rows, or one of the columns is constant"
 
     def __init__(self, first: Num[np.ndarray, " row"], second: Num[np.ndarray, " row"]) -> None:
         self.valid = np.isfinite(first) & np.isfinite(second)
@@ -84,7 +85,7 @@ class Spearman(AbstractStatistic):
         )
         spread = np.sqrt((weights * first**2).sum(1) * (weights * second**2).sum(1))
         # Constant ranks leave a spread of rounding errors only.
-        spread[spread <= 1e-9 * total[:, 0] ** 3] = 0
+        spread[(spread <= 1e-9 * total[:, 0] ** 3) | (total[:, 0] < 3)] = 0
         return np.clip(divided((weights * first * second).sum(1), spread), -1, 1)
 
 
