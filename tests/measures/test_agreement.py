@@ -153,6 +153,17 @@ def test_a_table_made_before_sends_no_pass_for_any_map():
     assert sensitivity_n(refuse, IMAGE, MAP, subsets=sets, **SETTINGS).value is not None
 
 
+@pytest.mark.parametrize(
+    "measure",
+    [relevance_rank_correlation, faithfulness_estimate, faithfulness_correlation, sensitivity_n,
+     infidelity, infidelity_normalized],
+)  # fmt: skip
+def test_the_unit_and_the_baseline_are_part_of_the_numbers_name(measure):
+    told = measure(bent, IMAGE, MAP, **SETTINGS).params
+    assert (told["patch_px"], told["baseline"]) == (SIDE, FILL)
+    assert measure(bent, IMAGE, MAP, field=FIELD).params["patch_px"] == 1
+
+
 UNDEFINED = [
     pytest.param(relevance_rank_correlation, {"map": MAP * 0}, "zero_map", id="rank, zero"),
     pytest.param(faithfulness_estimate, {"map": MAP * 0 - 1}, "constant_map", id="estimate, flat"),
@@ -167,6 +178,7 @@ UNDEFINED = [
     pytest.param(completeness_error, {"score": lambda b: 0 * linear(b)}, "no_score_range",
                  id="completeness, deaf model"),
     pytest.param(relevance_rank_correlation, {"patch_px": 16}, "too_few", id="rank, one patch"),
+    pytest.param(sensitivity_n, {"patch_px": 16}, "too_few", id="sensitivity, one patch"),
 ]  # fmt: skip
 
 
@@ -218,6 +230,13 @@ def test_the_fall_of_the_log_odds_is_that_of_the_strongest_tenth():
     assert found.chance == pytest.approx(np.mean(found.null))
     with pytest.raises(ValueError, match="log-odds made from logits"):
         irp_logodds(linear, IMAGE, positive, scale="probability")
+
+
+def test_the_baseline_and_the_area_are_part_of_the_name_of_the_log_odds_fall():
+    told = irp_logodds(linear, IMAGE, MAP, field=FIELD, baseline="black", feather_px=2.0).params
+    assert (told["area"], told["baseline"], told["feather_px"]) == (0.1, "black", 2)
+    given = irp_logodds(linear, IMAGE, MAP, field=FIELD, baseline=IMAGE[:, ::-1])
+    assert given.params["baseline"] == "given"
 
 
 def test_the_fall_of_log_odds_without_bound_has_no_odds_ratio():

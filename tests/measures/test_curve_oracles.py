@@ -153,6 +153,16 @@ def test_presets_keep_their_steps_for_every_measure_of_the_curve():
         deletion_auc(curved, IMAGE, WEIGHTS, preset="quantus")
 
 
+@pytest.mark.parametrize("measure", [aopc, deletion_auc, insertion_auc, drop_at_fraction])
+def test_the_grid_and_the_form_are_part_of_the_numbers_name(measure):
+    own = measure(curved, IMAGE, WEIGHTS, **SETTINGS).params
+    even = measure(curved, IMAGE, WEIGHTS, preset="source", fractions=EVEN["fractions"], patch_px=1)
+    assert own["steps"] >= 13
+    assert own["steps"] != even.params["steps"] >= 16
+    assert "normalised" not in own
+    assert measure(curved, IMAGE, WEIGHTS, normalised=True, **SETTINGS).params["normalised"] is True
+
+
 def test_controls_are_the_orders_that_their_names_say():
     field = np.hypot(*(np.mgrid[:16, :16] - 7.5)) < 8
     image = np.where(field, 0.5, 0.0)[None].repeat(3, axis=0)

@@ -113,8 +113,9 @@ def relevance_rank_correlation(
     table = effects or patch_effects(score, image, field=on.field, **settings)
     relevance = table.patches.mean(on.map)
     parts: dict[str, object] = {"tie_fraction": tie_fraction(relevance)}
+    params = chosen.params | {"patch_px": table.patches.side}
     return _correlated(
-        RELEVANCE_RANK_CORRELATION, rankdata(relevance), rankdata(table.effects), chosen, parts
+        RELEVANCE_RANK_CORRELATION, rankdata(relevance), rankdata(table.effects), params, parts
     )
 
 
@@ -144,7 +145,8 @@ def faithfulness_estimate(
         return FAITHFULNESS_ESTIMATE.none(problem, params=chosen.params)
     table = effects or patch_effects(score, image, field=on.field, **settings)
     relevance = table.patches.sum(on.map)
-    return _correlated(FAITHFULNESS_ESTIMATE, relevance, table.effects, chosen, {})
+    params = chosen.params | {"patch_px": table.patches.side}
+    return _correlated(FAITHFULNESS_ESTIMATE, relevance, table.effects, params, {})
 
 
 def faithfulness_correlation(
@@ -179,27 +181,27 @@ def faithfulness_correlation(
     Reference:
         Bhatt et al. 2020, definition 3.
     """
-    chosen = CurveSettings(**settings)
     on = ground(map, None, field, needs_mask=False)
-    params = {"share": share, "draws": draws}
+    params = CurveSettings(**settings).params | {"share": share, "draws": draws}
     problem = signed_problem(on)
     if problem is not None:
-        return FAITHFULNESS_CORRELATION.none(problem, params=chosen.params | params)
+        return FAITHFULNESS_CORRELATION.none(problem, params=params)
     table = subsets or subset_effects(
         score, image, field=on.field, shares=(share,), draws=draws, **settings
     )
     if share not in table.removals:
-        return FAITHFULNESS_CORRELATION.none("too_few", params=chosen.params | params)
+        return FAITHFULNESS_CORRELATION.none("too_few", params=params)
     removed = table.removals[share]
     sums = summed(on, table.patches, removed)
-    made = _correlated(FAITHFULNESS_CORRELATION, sums, removed.effects, chosen, {})
+    params |= {"patch_px": table.patches.side, "patches_removed": removed.count}
+    made = _correlated(FAITHFULNESS_CORRELATION, sums, removed.effects, params, {})
     if made.value is None:
         return made
     low, high = _fisher(made.value, len(sums))
     return FAITHFULNESS_CORRELATION.score(
         made.value,
         chance=0,
-        params={**made.params, **params, "patches_removed": removed.count},
+        params=made.params,
         parts={"low": low, "high": high},
     )
 
@@ -239,6 +241,9 @@ def sensitivity_n(
     table = subsets or subset_effects(
         score, image, field=on.field, shares=shares, draws=draws, **settings
     )
+    params |= {"patch_px": table.patches.side, "patches": table.patches.count}
+    if not table.removals:
+        return SENSITIVITY_N.none("too_few", params=params)
     curve = {
         share: _pearson(summed(on, table.patches, removed), removed.effects)
         for share, removed in sorted(table.removals.items())
@@ -249,7 +254,7 @@ def sensitivity_n(
     return SENSITIVITY_N.score(
         float(np.mean(list(found.values()))),
         chance=0,
-        params=params | {"patches": table.patches.count},
+        params=params,
         parts={
             "shares": list(found),
             "n": [table.removals[share].count for share in found],
@@ -278,10 +283,10 @@ def _correlated(
     card: MeasureCard,
     relevance: Float[np.ndarray, " unit"],
     effects: Float[np.ndarray, " unit"],
-    settings: CurveSettings,
+    params: dict[str, object],
     parts: dict[str, object],
 ) -> Score:
-    params = settings.params | {"units": len(effects)}
+    params = params | {"units": len(effects)}
     if len(effects) < _FEWEST:
         return card.none("too_few", params=params)
     if _flat(relevance):

@@ -265,6 +265,8 @@ class _Reading:
         if isinstance(made, str):
             return card.none(made, params=params)
         params |= {"patch_px": made.patch_px, "patches": made.patches}
+        params |= {"steps": len(self.curve(made).fractions) - 1}
+        params |= {"normalised": True} if asked.get("normalised") else {}
         if self.number is _over:
             params["form"] = "steps" if _even(self.curve(made), made.patches) else "integral"
         controls = asked.get("controls") or Controls(random=tuple(asked.get("null", ())))

@@ -198,5 +198,5 @@ def _terms(
     if share not in table.removals:
         return card.none("too_few", params=params)
     removed = table.removals[share]
-    params |= {"patches_removed": removed.count}
+    params |= {"patch_px": table.patches.side, "patches_removed": removed.count}
     return summed(on, table.patches, removed), removed.effects, params

@@ -57,7 +57,14 @@ def irp_logodds(
     chosen = DropSettings(**asked)
     if chosen.scale == "probability":
         raise ValueError("irp_logodds needs log-odds made from logits, but got probabilities")
-    params = {"area": chosen.area, "seed": chosen.seed, "random": chosen.random}
+    named = isinstance(chosen.baseline, str | int | float)
+    params = {
+        "area": chosen.area,
+        "baseline": chosen.baseline if named else "given",
+        "feather_px": chosen.feather_px,
+        "random": chosen.random,
+        "seed": chosen.seed,
+    }
     made = drops or roi_drops(score, image, map, field=field, **asked)
     if isinstance(made, str):
         return IRP_LOGODDS.none(made, params=params)
