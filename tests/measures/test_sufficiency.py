@@ -53,12 +53,20 @@ def test_a_score_that_rises_gains_a_share_of_what_was_missing():
     assert gain.value == pytest.approx(100 * (kept - 0.2) / 0.8)
 
 
-def test_a_map_that_keeps_everything_loses_nothing_and_says_how_much_it_kept():
-    nearly = np.ones((12, 12))
-    nearly[0, 0] = 0.999
-    drop = average_drop(linear, IMAGE, nearly, **SETTINGS)
-    assert drop.value == pytest.approx(0, abs=0.1)
-    assert drop.parts["kept_area"] > 0.999
+@pytest.mark.parametrize(
+    "measure", [average_drop, pct_increase_confidence, sufficiency_delta, average_gain]
+)
+def test_a_constant_map_keeps_everything_so_that_nothing_changes_and_says_so(measure):
+    """The image comes back as it was; rounding is no rise."""
+    jitter = np.random.default_rng(1)
+
+    def rounding(batch: np.ndarray) -> np.ndarray:
+        return linear(batch) * (1 + 1e-7 * np.abs(jitter.standard_normal(len(batch))))
+
+    for score in (linear, rounding):
+        found = measure(score, IMAGE, np.full((12, 12), 0.3), **SETTINGS)
+        assert found.value == pytest.approx(0, abs=1e-3)
+        assert found.parts["kept_area"] == 1
 
 
 def test_all_four_share_their_passes_and_the_turned_maps_are_their_chance():
@@ -90,7 +98,7 @@ REASONS = [
     pytest.param(average_drop, linear, MAP * 0, "zero_map", id="drop, zero map"),
     pytest.param(average_gain, linear, MAP * np.nan, "nan_map", id="gain, NaN"),
     pytest.param(sufficiency_delta, linear, MAP * 0, "zero_map", id="delta, zero map"),
-    pytest.param(pct_increase_confidence, linear, MAP * 0 + 1, "constant_map", id="rise, flat"),
+    pytest.param(pct_increase_confidence, linear, MAP * 0 - 1, "zero_map", id="rise, below 0"),
     pytest.param(
         average_drop, lambda b: 0 * linear(b), MAP, "no_score_range", id="drop of nothing"
     ),

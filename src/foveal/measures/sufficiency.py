@@ -15,9 +15,11 @@ from foveal.measures.perturbation import ScoreOf, Subject
 from foveal.measures.turning import turns
 
 _SMALLEST = 1e-6
+_TIED = 1e-6
+"""Scores that differ by less than this share are equal: float32 resolves no more."""
 DRAWS = 10
 
-_MISSING = "the map is constant or has nothing positive in the field"
+_MISSING = "nothing in the field is positive"
 _CHANCE = "the mean under the same map, turned about the field's centre at random"
 
 AVERAGE_DROP = MeasureCard(
@@ -96,11 +98,12 @@ def keep_only(
     """The passes behind all four, or the reason why there are none.
 
     Inside the field each pixel becomes b + (x - b) m, in display units, with m the map's positive
-    part divided by its maximum and b the image with all of its field replaced.
+    part divided by its maximum and b the image with all of its field replaced. A constant map
+    keeps everything.
     """
     chosen = CurveSettings(**_curves(settings))
     on = ground(map, None, field, needs_mask=False)
-    if on.problem is not None:
+    if on.problem not in (None, "constant_map"):
         return on.problem
     asked = subject or chosen.subject(score, image, on.field)
     strength = on.positive / on.positive.max()
@@ -178,7 +181,8 @@ def pct_increase_confidence(
     made = kept or keep_only(score, image, map, field=field, **settings)
     if isinstance(made, str):
         return PCT_INCREASE_CONFIDENCE.none(made, params=params)
-    return _scored(PCT_INCREASE_CONFIDENCE, lambda o: 100.0 * (o > made.whole), made, params)
+    least = made.whole + _TIED * abs(made.whole)
+    return _scored(PCT_INCREASE_CONFIDENCE, lambda o: 100.0 * (o > least), made, params)
 
 
 def sufficiency_delta(
