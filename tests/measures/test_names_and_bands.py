@@ -71,5 +71,14 @@ def test_bands_are_illustrative_and_of_no_regulator():
         reference_bands("a regulator")
 
 
+def test_every_band_is_of_a_measure_and_within_what_it_can_reach():
+    for band in reference_bands():
+        least, most = KNOWN[band.measure].range
+        ends = [end for end in (band.low, band.high) if end is not None]
+        assert ends == sorted(ends)
+        assert ends, band
+        assert all(least <= end <= most for end in ends), band
+
+
 def test_names_of_measures_are_unique():
     assert len(KNOWN) == len(MEASURES)

@@ -20,6 +20,8 @@ class ReferenceBand:
 
 _BANDS = (
     ReferenceBand(measure="aopc", says="usual", low=0.15, high=0.45),
+    ReferenceBand(measure="aopc", says="usual of Grad-CAM", low=0.35, high=0.52),
+    ReferenceBand(measure="irp_logodds", says="usual of Grad-CAM", low=1.8, high=2.5),
     ReferenceBand(measure="relevance_rank_correlation", says="usual", low=0.3, high=0.7),
     ReferenceBand(measure="dice", says="usual", low=0.1, high=0.6),
     ReferenceBand(measure="dice", says="right place", low=0.5),
@@ -27,6 +29,7 @@ _BANDS = (
     ReferenceBand(measure="sufficiency_delta", says="usual", low=0.05, high=0.35),
     ReferenceBand(measure="faithfulness_correlation", says="usual", low=0.1, high=0.5),
     ReferenceBand(measure="deletion_auc", says="usual", low=0.0, high=0.5),
+    ReferenceBand(measure="insertion_auc", says="usual", low=0.7, high=0.88),
     ReferenceBand(measure="sensitivity_n", says="usual", low=0.65, high=0.78),
     ReferenceBand(measure="max_sensitivity", says="usual", low=0.05, high=0.3),
     ReferenceBand(measure="map_ssim", says="usual", low=0.7, high=0.95),
