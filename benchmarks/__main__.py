@@ -10,6 +10,7 @@ from benchmarks import (
     cohort,
     cohort_statistics,
     faithfulness,
+    measure_agreement,
     memory,
     probes,
     windows,
@@ -21,6 +22,7 @@ def main() -> None:
     torch.set_num_threads(2)
     known = {
         "agreement": agreement.main,
+        "measure-agreement": measure_agreement.main,
         "cams": cams.main,
         "probes": probes.main,
         "windows": windows.main,
