@@ -1,5 +1,13 @@
 """Tables in, conclusions out: how sure, for whom, and which is better. Never sees a model."""
 
+from foveal.analysis.agreement import (
+    fleiss_kappa,
+    gwet_ac,
+    icc,
+    krippendorff_alpha,
+    raw_agreement,
+    weighted_kappa,
+)
 from foveal.analysis.auc import Auc, MacroAuc, auc, compare_auc
 from foveal.analysis.calibration import (
     CalibrationError,
@@ -44,8 +52,10 @@ from foveal.analysis.estimate import Comparison, Estimate
 from foveal.analysis.faithfulness import (
     RankAgreement,
     Separation,
+    informative_gain,
     rank_agreement,
     separations,
+    uninformative,
 )
 from foveal.analysis.mixed import mixed_model
 from foveal.analysis.multiplicity import benjamini_hochberg, holm
@@ -168,12 +178,17 @@ __all__ = [
     "fit_isotonic",
     "fit_platt",
     "fit_temperature",
+    "fleiss_kappa",
     "frequencies",
     "grade_error",
     "grades",
+    "gwet_ac",
     "hodges_lehmann",
     "holm",
+    "icc",
+    "informative_gain",
     "interval",
+    "krippendorff_alpha",
     "log_losses",
     "macro_f1",
     "mcnemar",
@@ -184,6 +199,7 @@ __all__ = [
     "quadratic_kappa",
     "rank_agreement",
     "rates",
+    "raw_agreement",
     "read_calibrator",
     "recalibrate",
     "reliability_table",
@@ -199,10 +215,12 @@ __all__ = [
     "subgroup_table",
     "top_label",
     "truth_of",
+    "uninformative",
     "unit_means",
     "units_of",
     "validate_proxy",
     "variance_limit",
+    "weighted_kappa",
     "wilson",
     "write_calibrator",
 ]
