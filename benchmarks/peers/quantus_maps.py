@@ -71,7 +71,7 @@ def _refused(every: list[Case]) -> Iterator[Row]:
     signed, masks = [one.map for one in every], [one.mask for one in every]
     yield Row(
         measure="relevance_mass", peer="RelevanceMassAccuracy", same=False,
-        how="signed maps are not clipped there: shares below 0 and above 1 come out",
+        how="signed maps are not clipped there, so that shares below 0 come out",
         ours=_ours(relevance_mass, signed, masks),
         theirs=_quantus("RelevanceMassAccuracy", signed, masks),
     )  # fmt: skip

@@ -56,7 +56,7 @@ def _paired() -> Iterator[Row]:
     )  # fmt: skip
     yield Row(
         measure="compare_two", peer="scipy wilcoxon", same=False,
-        how="its default (wilcox) leaves zeros out, and so the methods' agreement",
+        how="its default (wilcox) leaves zeros out, which is where the methods agree",
         ours=made.p, theirs=stats.wilcoxon((second - first).round(6)).pvalue,
     )  # fmt: skip
     flips = stats.permutation_test(
