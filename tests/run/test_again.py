@@ -54,6 +54,26 @@ def test_two_methods_share_predictions_and_gradients_and_send_their_own_explanat
     assert sum(sent) == predictions + gradients + 2 * explanations
 
 
+def test_the_changes_of_a_clinic_are_predicted_once_and_explained_by_each_method(model, eye, sent):
+    result = foveal.explain(model, eye, methods=["gradcam", "layercam"])
+    sent.clear()
+    foveal.measure(result, measures=["nuisance_stability"])
+    assert sum(sent) == 14 + 2 * 14
+    rows = by_name(result)["nuisance_stability"].parts["nuisances"]
+    assert len(rows) == 13
+    assert {type(row["prediction_changed"]) for row in rows.values()} == {bool}
+
+
+def test_a_section_meets_speckle_and_a_shift_along_the_light(model, cohort_folder):
+    section = foveal.read(cohort_folder / "eyes" / "Anna-Muster_R.png", modality="oct")
+    result = foveal.explain(model, section, methods="gradcam")
+    foveal.measure(result, measures=["nuisance_stability"])
+    score = by_name(result)["nuisance_stability"]
+    assert score.params["modality"] == "oct"
+    assert "speckle" in score.parts["nuisances"]
+    assert not any(name.startswith("hue") for name in score.parts["nuisances"])
+
+
 def test_the_numbers_are_those_of_the_functions(model, eye):
     result = foveal.explain(model, eye, methods="gradcam")
     foveal.measure(result, measures=["max_sensitivity", "map_spearman"], seed=3)

@@ -335,6 +335,22 @@ def test_the_quick_level_plans_no_pass_for_measures(cohort_folder):
     assert quick.forward == without.forward
 
 
+def test_the_estimate_counts_the_changes_of_a_clinic(cohort_folder):
+    plan = read_plan(cohort_folder / "plan.toml")
+
+    def foreseen(*names):
+        measures = plan.measures.model_copy(update={"names": names})
+        asked = plan.model_copy(update={"measures": measures})
+        return estimate(open_job(asked, cohort_folder, trust=True))
+
+    none, moved = foreseen(), foreseen("nuisance_stability")
+    windows = planned_passes(plan.explainers()["occlusion-8"], (3, 32, 32))[0]
+    # Of 4 images and 2 targets each: 14 predictions, and 14 explanations by Grad-CAM, one pass
+    # each, and by occlusion, with its windows.
+    assert moved.forward - none.forward == 4 * 2 * 14 * (1 + 1 + 1 + windows)
+    assert moved.backward - none.backward == 4 * 2 * 14
+
+
 def test_passes_are_planned_without_a_model():
     assert planned_passes(IntegratedGradients(steps=7), (3, 16, 16)) == (8, 7)
     assert planned_passes(Occlusion(window=8, stride=8), (3, 16, 24)) == (6, 0)

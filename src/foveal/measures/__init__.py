@@ -118,7 +118,12 @@ from foveal.measures.noise import (
     intensity_cv,
     repeat_variance,
 )
-from foveal.measures.nuisances import NUISANCE_STABILITY, nuisance_stability
+from foveal.measures.nuisances import (
+    NUISANCE_STABILITY,
+    ClinicImages,
+    clinic_images,
+    nuisance_stability,
+)
 from foveal.measures.odds import IRP_LOGODDS, irp_logodds
 from foveal.measures.overlap import DICE, DICE_OVER_MAX, IOU, dice, dice_over_max, iou
 from foveal.measures.perturbation import Subject, make_subject
@@ -294,6 +299,7 @@ __all__ = [
     "MEASURES",
     "OCT_TOLERANCE_UM",
     "Arm",
+    "ClinicImages",
     "Controls",
     "Curve",
     "CurveSettings",
@@ -323,6 +329,7 @@ __all__ = [
     "average_drop",
     "average_gain",
     "avg_sensitivity",
+    "clinic_images",
     "cnr",
     "compare_thresholds",
     "completeness_error",

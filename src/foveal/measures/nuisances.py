@@ -1,8 +1,9 @@
 """What happens to eye images in a clinic: light, colour, compression, and where the eye looks."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import islice
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -84,6 +85,64 @@ def nuisances(
         yield Nuisance(name="speckle", change=_speckle(seed))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClinicImages:
+    """One image and what a clinic might have made of it, which depends on no map."""
+
+    image: Float[Tensor, "channel row column"]
+    field: Bool[np.ndarray, "row column"]
+    changes: tuple[Nuisance, ...]
+    as_array: bool
+    """Whether callers are to be given arrays, as the image was one."""
+    modality: NuisanceModality
+    seed: int
+    max_batch: int
+    changed: tuple[bool, ...] | None = None
+    """Where the model predicts another class; `None` where nobody was asked."""
+
+    def batches(self) -> Iterator[Float[Tensor, "probe channel row column"]]:
+        """The image itself, then every change of it."""
+        plain = self.image.cpu().numpy()
+        coming = iter((plain, *(np.clip(one.change(plain), 0, 1) for one in self.changes)))
+        while waiting := list(islice(coming, self.max_batch)):
+            yield torch.from_numpy(np.stack(waiting)).to(self.image)
+
+
+def clinic_images(
+    image: Shaped[Array, "channel row column"],
+    *,
+    field: Shaped[Array, "row column"] | None = None,
+    modality: NuisanceModality = "fundus",
+    predict: PredictOf | None = None,
+    seed: int = 0,
+    max_batch: int = MAX_BATCH,
+) -> ClinicImages:
+    """An image as other cameras and other moments might give it, for all methods together.
+
+    With `predict` the predictions too, for one pass a change and one for the image.
+
+    Raises:
+        ValueError: An image not in display units, a field of another grid, or an unknown modality.
+    """
+    if modality not in get_args(NuisanceModality):
+        raise ValueError(f"modality must be fundus or oct, but is {modality!r}")
+    pixels = display_units(image)
+    grid = int(pixels.shape[1]), int(pixels.shape[2])
+    plain = ClinicImages(
+        image=pixels,
+        field=np.ones(grid, bool) if field is None else field_on(field, grid),
+        changes=tuple(nuisances(modality, grid, len(pixels), seed=seed)),
+        as_array=not isinstance(image, Tensor),
+        modality=modality,
+        seed=seed,
+        max_batch=max_batch,
+    )
+    if predict is None:
+        return plain
+    said = np.concatenate([as_numpy(predict(given(b, plain.as_array))) for b in plain.batches()])
+    return replace(plain, changed=tuple((said[1:] != said[0]).tolist()))
+
+
 def nuisance_stability(
     explain: ExplainOf,
     image: Shaped[Array, "channel row column"],
@@ -91,6 +150,7 @@ def nuisance_stability(
     field: Shaped[Array, "row column"] | None = None,
     modality: NuisanceModality = "fundus",
     predict: PredictOf | None = None,
+    images: ClinicImages | None = None,
     seed: int = 0,
     max_batch: int = MAX_BATCH,
 ) -> Score:
@@ -105,6 +165,7 @@ def nuisance_stability(
         field: The field of view; the whole image by default.
         modality: `fundus` (13 changes; 11 of grey ones) or `oct` (12).
         predict: From a batch to classes: nuisances that change the class are left out.
+        images: The changed images, where `clinic_images` made them before.
         seed: Of the speckle.
         max_batch: Images in one pass at most.
 
@@ -117,22 +178,20 @@ def nuisance_stability(
     Raises:
         ValueError: An image not in display units, a field of another grid, or an unknown modality.
     """
-    if modality not in get_args(NuisanceModality):
-        raise ValueError(f"modality must be fundus or oct, but is {modality!r}")
-    pixels = display_units(image)
-    grid = int(pixels.shape[1]), int(pixels.shape[2])
-    inside = np.ones(grid, bool) if field is None else field_on(field, grid)
-    changed = list(nuisances(modality, grid, len(pixels), seed=seed))
-    plain = pixels.cpu().numpy()
-    probes = [plain, *(np.clip(one.change(plain), 0, 1) for one in changed)]
-    maps, classes = _asked(explain, predict, probes, inside, pixels, image, max_batch)
-    params = {"modality": modality, "nuisances": len(changed), "seed": seed}
+    made = images or clinic_images(
+        image, field=field, modality=modality, predict=predict, seed=seed, max_batch=max_batch
+    )
+    inside, changed = made.field, made.changed or [None] * len(made.changes)
+    maps = np.concatenate(
+        [maps_of(explain, b, field=inside, as_array=made.as_array) for b in made.batches()]
+    )
+    params = {"modality": made.modality, "nuisances": len(made.changes), "seed": made.seed}
     problem = _problem(maps, inside)
     if problem is not None:
         return NUISANCE_STABILITY.none(problem, params=params)
     rows = {
         one.name: {**_compared(maps[0], own, one, inside), "prediction_changed": other}
-        for one, own, other in zip(changed, maps[1:], classes, strict=True)
+        for one, own, other in zip(made.changes, maps[1:], changed, strict=True)
     }
     kept = [row["spearman"] for row in rows.values() if not row["prediction_changed"]]
     values = [value for value in kept if value is not None]
@@ -142,28 +201,6 @@ def nuisance_stability(
     return NUISANCE_STABILITY.score(
         float(np.mean(values)), chance=0, params=params, parts={"nuisances": rows}
     )
-
-
-def _asked(
-    explain: ExplainOf,
-    predict: PredictOf | None,
-    probes: list[Pixels],
-    field: Bool[np.ndarray, "row column"],
-    like: Tensor,
-    image: Array,
-    max_batch: int,
-) -> tuple[Float[np.ndarray, "probe row column"], list[bool | None]]:
-    """Maps of all probes, and for each changed one whether the model predicts another class."""
-    as_array = not isinstance(image, Tensor)
-    batches = [
-        torch.from_numpy(np.stack(probes[start : start + max_batch])).to(like)
-        for start in range(0, len(probes), max_batch)
-    ]
-    maps = [maps_of(explain, batch, field=field, as_array=as_array) for batch in batches]
-    if predict is None:
-        return np.concatenate(maps), [None] * (len(probes) - 1)
-    said = np.concatenate([as_numpy(predict(given(batch, as_array))) for batch in batches])
-    return np.concatenate(maps), [bool(one != said[0]) for one in said[1:]]
 
 
 def _problem(

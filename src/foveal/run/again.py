@@ -15,9 +15,11 @@ from foveal.explainers.engine import explain_batch
 from foveal.explainers.registry import explainer_named
 from foveal.explainers.request import Request, Task
 from foveal.measures import (
+    ClinicImages,
     PerturbedImages,
     PerturbedMaps,
     avg_sensitivity,
+    clinic_images,
     first_layer_grad_rms,
     fmce,
     fmce_weighted,
@@ -32,6 +34,7 @@ from foveal.measures import (
     map_ssim,
     max_sensitivity,
     mprt,
+    nuisance_stability,
     perturbed_images,
     perturbed_maps,
     random_logit,
@@ -101,6 +104,19 @@ class Again:
         )
 
     @cached_property
+    def clinic(self) -> ClinicImages:
+        """The image in another light, colour and place, with what the model predicts then."""
+        named = self.seen.prediction.index is not None
+        return clinic_images(
+            self.image,
+            field=self.seen.field.mask,
+            modality="oct" if self.seen.image.modality == "oct" else "fundus",
+            predict=self._classes if named else None,
+            seed=self.seed,
+            max_batch=self.max_batch,
+        )
+
+    @cached_property
     def gradients(self) -> Gradients | None:
         """At the input, the first layer and all layers whose maps are measured."""
         return gradients_of(self.seen, self.target, self._layers)
@@ -165,6 +181,13 @@ class AgainMap:
             field, noisier = again.seen.field.mask, again.noisier
             runs = perturbed_maps(self._explain, again.image, field=field, images=noisier)
             yield Measured(score=repeat_variance(self._explain, again.image, repeats=runs))
+
+    def in_clinic(self) -> Iterator[Measured]:
+        """As `stable`."""
+        if self._asked:
+            again = self.again
+            score = nuisance_stability(self._explain, again.image, images=again.clinic)
+            yield Measured(score=score)
 
     def at_layer(self, measure: Callable[[LayerSight], Score]) -> Iterator[Measured]:
         """Of methods that watch one layer of a model with gradients."""
@@ -251,6 +274,7 @@ AGAIN: Mapping[str, Callable[[AgainMap], Iterator[Measured]]] = {
     "repeat_variance": lambda made: made.repeats(),
     "mprt": lambda made: made.ruined(),
     "random_logit": lambda made: made.other_class(),
+    "nuisance_stability": lambda made: made.in_clinic(),
 }
 """By name, in the order of a run."""
 STABILITY = tuple(AGAIN)[:6]

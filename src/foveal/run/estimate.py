@@ -11,6 +11,7 @@ from foveal.core import ModelError
 from foveal.explainers import AbstractExplainer, Frame, Seen, Watched
 from foveal.measures import RandomSettings
 from foveal.measures.noise import REPEATS
+from foveal.measures.nuisances import NuisanceModality, nuisances
 from foveal.measures.reinitialise import running_order, stages_of
 from foveal.measures.sanity import FEWEST_PATIENTS
 from foveal.models import Model
@@ -152,15 +153,23 @@ def _passes_again(
     forward = backward = int(health)
     noisy = 0 if names.isdisjoint(STABILITY) else plan.measures.perturbations + 1
     repeats = REPEATS + 1 if "repeat_variance" in names else 0
+    moved = 1 + _nuisances(plan, model) if "nuisance_stability" in names else 0
     sane = _explanations_of_sanity(names, model)
     asked = [own for _, _, own in methods if plan.costly or own[0] == 0]
     if asked and model.card.task in _NAMES_A_CLASS:
-        forward += noisy  # what the model predicts for them, once for all methods
+        forward += noisy + moved  # what the model predicts for them, once for all methods
     for explainer, maps, own in methods:
-        times = maps * (sane + (noisy + repeats) * (own in asked))
+        times = maps * (sane + (noisy + repeats + moved) * (own in asked))
         forward += times * (1 + own[0])
         backward += times * (explainer.wants.backward + own[1])
     return forward, backward
+
+
+def _nuisances(plan: Plan, model: Model) -> int:
+    """Changes of an image that a clinic may make, the most of any modality that is named."""
+    size, channels = model.card.input.size, model.card.input.channels
+    named: set[NuisanceModality] = {"oct" if t.modality == "oct" else "fundus" for t in plan.images}
+    return max(len(list(nuisances(modality, size, channels))) for modality in named)
 
 
 def _explanations_of_sanity(names: set[str], model: Model) -> int:
