@@ -1,10 +1,18 @@
 """Whether curves may judge maps at all, and whether baselines agree on the best method."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import friedmanchisquare
 
-from foveal.analysis.faithfulness import kendall_w, rank_agreement, separations
+from foveal.analysis.faithfulness import (
+    informative_gain,
+    kendall_w,
+    rank_agreement,
+    separations,
+    uninformative,
+)
 from foveal.core import Score
 
 
@@ -70,7 +78,9 @@ def test_images_that_lack_a_number_of_one_method_do_not_count():
 NOTHING = [
     pytest.param({"a": [srg([0.1, 0.2])]}, "two methods", id="one method"),
     pytest.param({"a": [MISSING], "b": [srg([0.1, 0.2])]}, "two methods", id="no image"),
-    pytest.param({"a": [srg([0.1])], "b": [srg([0.2])]}, "one baseline", id="one baseline"),
+    pytest.param(
+        {"a": [srg([0.1])], "b": [srg([0.2])]}, "fewer than two baselines", id="one baseline"
+    ),
     pytest.param({"a": [srg([0.1, 0.1])], "b": [srg([0.1, 0.1])]}, "tied", id="ties"),
 ]
 
@@ -93,3 +103,40 @@ def test_the_gate_is_the_mean_over_images_under_each_baseline():
     assert (blur.baseline, blur.auroc, blur.images) == ("blur", pytest.approx(0.95), 2)
     assert (blur.verdict, linear.verdict) == ("informative", "uninformative")
     assert separations([MISSING]) == ()
+
+
+def with_random(gains: list[float], random: list[list[float]]) -> Score:
+    made = srg(gains)
+    null = tuple(np.median(random, axis=0).tolist())
+    return replace(
+        made, value=float(np.median(gains)), null=null, parts={**made.parts, "random": random}
+    )
+
+
+def test_a_baseline_that_judges_nothing_is_left_out_of_the_headline_and_of_its_chance():
+    score = with_random([0.5, 0.1, 0.2], [[0.3, 0.5], [0.0, 0.1], [0.2, 0.1]])
+    found = informative_gain(score, ("blur",))
+    assert found.value == pytest.approx(0.15)
+    assert found.null == pytest.approx((0.1, 0.1))
+    assert found.chance == pytest.approx(0.1)
+    assert found.params["baseline"] == ["linear", "annulus"]
+
+
+def test_without_an_informative_baseline_there_is_no_headline():
+    found = informative_gain(srg([0.5, 0.1]), ("blur", "linear"))
+    assert (found.value, found.reason, found.chance) == (None, "uninformative", None)
+
+
+@pytest.mark.parametrize("score", [MISSING, srg([0.5, 0.1])], ids=["missing", "all informative"])
+def test_a_headline_with_nothing_to_leave_out_is_itself(score):
+    assert informative_gain(score, ("annulus",)) is score
+
+
+def test_ranks_under_an_uninformative_baseline_do_not_count():
+    own = [1.0, 0.5, 1.0]
+    first, second = srg([0.3, 0.1, 0.3], own), srg([0.2, 0.3, 0.1], own)
+    blind = uninformative([first])
+    assert blind == ("linear",)
+    scores = {"a": [first], "b": [second]}
+    assert rank_agreement(scores).verdict == "inconclusive"
+    assert rank_agreement(scores, left_out=blind).verdict == "agreeing"

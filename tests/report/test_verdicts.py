@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 
 from foveal.report import case_html, write_page
+from foveal.report.cohort import Cohort
+from foveal.report.proof import proof_of
 from foveal.store import Measured
 
+NAMES = ["blur", "linear", "annulus"]
 INCONCLUSIVE, BLIND = "is inconclusive", "uninformative with"
 
 
@@ -14,11 +17,13 @@ INCONCLUSIVE, BLIND = "is inconclusive", "uninformative with"
 def case_of(make_case, make_view, make_map, make_score):
     """A case whose two methods have these gains, under baselines where this order stands out."""
 
-    def made(name: str, first: list[float], second: list[float], own: list[float]):
+    def made(name: str, first: list[float], second: list[float], own: list[float], random=()):
         maps = []
         for key, gains in (("gradcam", first), ("saliency", second)):
-            parts = {"baselines": ["blur", "linear"], "by_baseline": gains, "own_order_auroc": own}
-            score = make_score(name="srg", value=gains[0], range=(-1, 1), parts=parts)
+            parts = {"baselines": NAMES[: len(own)], "by_baseline": gains, "own_order_auroc": own}
+            parts |= {"random": random} if random else {}
+            null = (0.0, 0.0) if random else None
+            score = make_score(name="srg", value=gains[0], range=(-1, 1), null=null, parts=parts)
             maps.append(make_map(key=key, scores=[Measured(score=score)]))
         return make_case(name, views=(make_view(explained=tuple(maps)),))
 
@@ -29,7 +34,10 @@ CASES = [
     pytest.param([0.2, 0.2], [0.1, 0.1], [1.0, 1.0], [], id="all is well"),
     pytest.param([0.2, 0.1], [0.1, 0.2], [1.0, 1.0], [INCONCLUSIVE], id="ranks flip"),
     pytest.param([0.2, 0.2], [0.1, 0.1], [1.0, 0.5], [BLIND], id="blind under one baseline"),
-    pytest.param([0.2, 0.1], [0.1, 0.2], [0.5, 0.5], [BLIND, INCONCLUSIVE], id="both"),
+    pytest.param([0.2, 0.1], [0.1, 0.2], [0.5, 0.5], [BLIND], id="blind under all"),
+    pytest.param(
+        [0.2, 0.1, 0.3], [0.1, 0.2, 0.1], [1.0, 1.0, 0.5], [BLIND, INCONCLUSIVE], id="both"
+    ),
 ]
 
 
@@ -64,3 +72,25 @@ def test_the_summary_takes_all_images_together(make_run, case_of):
     assert INCONCLUSIVE not in summary
     assert "linear (AUROC 0.5)" in summary
     assert "over 2 images" in summary
+
+
+def test_the_tables_take_srg_over_the_informative_baselines(make_run, case_of):
+    random = [[0.5, 0.5], [0.0, 0.25]]
+    cases = [case_of(f"I-{n}", [0.75, 0.125], [0.5, 0.25], [0.5, 1.0], random) for n in range(2)]
+    run = make_run(cases)
+    cohort = Cohort()
+    for case in cases:
+        cohort.add(case)
+    assert [pool.mean for pool in cohort.headline()] == [0.125, 0.25]
+    (match,) = proof_of(run).matches
+    (row,) = match.rows
+    assert [standing.mean.estimate for standing in row.contest.standings] == [0.125, 0.25]
+    assert row.chance == (0.125, 0.125)
+    assert [pool.chance for pool in cohort.headline()] == [0.125, 0.125]
+
+
+def test_without_an_informative_baseline_the_tables_have_no_srg(make_run, case_of):
+    cases = [case_of(f"I-{n}", [0.75, 0.125], [0.5, 0.25], [0.5, 0.5]) for n in range(2)]
+    (match,) = proof_of(make_run(cases)).matches
+    (row,) = match.rows
+    assert [dict(missing) for missing in row.missing] == [{"uninformative": 2}] * 2

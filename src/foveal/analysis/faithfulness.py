@@ -1,7 +1,7 @@
 """Can removal curves judge maps of this model, and do baselines agree on which method is best?"""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from types import MappingProxyType
 from typing import Literal
@@ -76,11 +76,51 @@ def separations(scores: Sequence[Score]) -> tuple[Separation, ...]:
     )
 
 
-def rank_agreement(scores: Mapping[str, Sequence[Score]]) -> RankAgreement:
+def uninformative(scores: Sequence[Score]) -> tuple[str, ...]:
+    """The baselines that `separations` finds to judge no map."""
+    return tuple(one.baseline for one in separations(scores) if one.verdict == "uninformative")
+
+
+def informative_gain(score: Score, left_out: Collection[str]) -> Score:
+    """An `srg` without the baselines under which removal judges no map.
+
+    Args:
+        score: One map's, with the gain and the random gains of each baseline in `parts`.
+        left_out: What `uninformative` says of all images together.
+
+    Returns:
+        The median over the other baselines, chance and `null` likewise; the reason `uninformative`
+        where none is left. A score that is missing, or none of whose baselines is left out, is
+        itself.
+    """
+    names = [str(name) for name in _listed(score, "baselines")]
+    kept = [n for n, name in enumerate(names) if name not in left_out]
+    if score.value is None or len(kept) == len(names):
+        return score
+    params = {**score.params, "baseline": [names[n] for n in kept]}
+    if not kept:
+        why = "uninformative"
+        return replace(score, value=None, reason=why, chance=None, null=None, params=params)
+    gains = np.array(_listed(score, "by_baseline"), float)[kept]
+    random = [np.array(_listed(score, "random")[n], float) for n in kept if score.null]
+    null = tuple(np.median(random, axis=0).tolist()) if random else None
+    return replace(
+        score,
+        value=float(np.median(gains)),
+        chance=fmean(null) if null else None,
+        null=null,
+        params=params,
+    )
+
+
+def rank_agreement(
+    scores: Mapping[str, Sequence[Score]], *, left_out: Collection[str] = ()
+) -> RankAgreement:
     """Whether the baselines of `srg` rank methods alike, over all images together.
 
     Args:
         scores: The `srg` of each method's maps, for the same images in the same order.
+        left_out: Baselines that do not count, such as those that are `uninformative`.
 
     Returns:
         W is missing with fewer than two methods or baselines, without an image that has a gain of
@@ -99,11 +139,12 @@ def rank_agreement(scores: Mapping[str, Sequence[Score]]) -> RankAgreement:
     ]
     if len(scores) < 2 or not rows:
         return RankAgreement(images=len(rows), reason="no image with numbers of two methods")
-    baselines = [str(name) for name in _listed(rows[0][0], "baselines")]
-    if len(baselines) < 2:
-        return RankAgreement(images=len(rows), reason="one baseline alone")
+    names = [str(name) for name in _listed(rows[0][0], "baselines")]
+    kept = [n for n, name in enumerate(names) if name not in left_out]
+    if len(kept) < 2:
+        return RankAgreement(images=len(rows), reason="fewer than two baselines")
     gains = np.array([[_listed(score, "by_baseline") for score in row] for row in rows], float)
-    means = gains.mean(axis=0).T
+    baselines, means = [names[n] for n in kept], gains.mean(axis=0).T[kept]
     methods, agreement = list(scores), kendall_w(means)
     return RankAgreement(
         images=len(rows),

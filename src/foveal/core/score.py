@@ -16,6 +16,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "prediction_changed": "the predicted class changed under the perturbation",
         "too_few": "too few samples for this number",
         "no_concept": "the concept cannot be told from random examples",
+        "uninformative": "removal judges no map here: not even the model's own order of patches "
+        "stands out from random ones",
         "made_elsewhere": "the map was made elsewhere, so its method cannot be asked again",
     }
 )

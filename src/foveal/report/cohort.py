@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
+from foveal.analysis.gains import GAIN
 from foveal.analysis.records import Place, pooled_target
 from foveal.core import REASONS, Direction, Score
 from foveal.report.colour import scale_of
@@ -69,7 +70,7 @@ class Cohort:
 
     def pools(self) -> list[Pool]:
         """Every measure on every region, in the order in which they were met."""
-        return [numbers.pool(place) for place, numbers in self._numbers.items()]
+        return [self._pool(place, numbers) for place, numbers in self._numbers.items()]
 
     def headline(self) -> list[Pool]:
         """Every measure once a method: without a region, or on the lesions.
@@ -78,7 +79,17 @@ class Cohort:
         measures that need a region: on anatomy high is not simply better. The region of a headline
         is therefore `None`.
         """
-        return [numbers.pool(place) for place, numbers in self._headline.items()]
+        return [self._pool(place, numbers) for place, numbers in self._headline.items()]
+
+    def _pool(self, place: Place, numbers: "_Numbers") -> Pool:
+        judged = None
+        if place.measure == GAIN:
+            judged = self.verdicts.judged(place.model, place.target, place.key)
+        if judged is not None:
+            numbers = _Numbers(numbers.direction)
+            for score in judged:
+                numbers.add(score)
+        return numbers.pool(place)
 
     def _add_view(self, view: View) -> None:
         chosen = _headline_regions(view)
@@ -92,6 +103,7 @@ class Cohort:
                 self.without_map[made.reason or "zero_map"] += 1
             passes = {name: int(made.cost.get(name, 0)) for name in ("forward", "backward")}
             self.passes.setdefault(explained.key, Counter()).update(maps=1, **passes)
+            everywhere = {m.score.name for m in explained.scores if m.region is None}
             for measured in explained.scores:
                 place = Place(
                     view.model,
@@ -103,7 +115,9 @@ class Cohort:
                 self._numbers.setdefault(place, _Numbers(measured.score.direction)).add(
                     measured.score
                 )
-                if measured.region is None or measured.region in chosen:
+                if measured.region is None or (
+                    measured.region in chosen and measured.score.name not in everywhere
+                ):
                     whole = place._replace(region=None)
                     self._headline.setdefault(whole, _Numbers(measured.score.direction)).add(
                         measured.score

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from foveal.analysis import rank_agreement, separations
+from foveal.analysis import informative_gain, rank_agreement, separations, uninformative
+from foveal.analysis.gains import GAIN
 from foveal.core import Score
 from foveal.report.words import counted, listed, map_name, number
 from foveal.store import Explained
-
-_HEADLINE = "srg"
 
 
 class Verdicts:
@@ -21,10 +20,18 @@ class Verdicts:
         found = {e.key: score for e in maps for score in _headline(e)}
         self._images.setdefault((model, target), []).append(found)
 
+    def judged(self, model: str, target: str, key: str) -> list[Score] | None:
+        """One method's headline without uninformative baselines; `None` where there are none."""
+        images = self._images.get((model, target), [])
+        blind = uninformative([_known(image) for image in images if image])
+        own = [informative_gain(image[key], blind) for image in images if key in image]
+        return own if blind else None
+
     def notes(self, model: str, target: str, label: Callable[[str], str]) -> Iterator[str]:
         """What must be known before the numbers are read; `label` names a map by its key."""
         images = self._images.get((model, target), [])
-        return verdict_notes([{label(k): one for k, one in image.items()} for image in images])
+        named = [{label(k): one for k, one in image.items()} for image in images]
+        return verdict_notes(named, left_out=True)
 
 
 def named_headline(maps: Sequence[Explained]) -> dict[str, Score]:
@@ -32,11 +39,13 @@ def named_headline(maps: Sequence[Explained]) -> dict[str, Score]:
     return {map_name(e.key, e.attribution): score for e in maps for score in _headline(e)}
 
 
-def verdict_notes(images: Sequence[Mapping[str, Score]]) -> Iterator[str]:
+def verdict_notes(
+    images: Sequence[Mapping[str, Score]], *, left_out: bool = False
+) -> Iterator[str]:
     """Baselines under which curves judge no map, and whether all of them rank the methods alike.
 
     `images` holds the `srg` of each image's maps by method. Methods are ranked on the images that
-    have a map of each.
+    have a map of each. `left_out` says that the numbers shown beside are those of `judged`.
     """
     own = separations([_known(image) for image in images if image])
     blind = [one for one in own if one.verdict == "uninformative"]
@@ -46,10 +55,14 @@ def verdict_notes(images: Sequence[Mapping[str, Score]]) -> Iterator[str]:
             f"Curves are uninformative with {listed(said)} in place of what is removed: over "
             f"{counted(blind[0].images, 'image')} not even the model’s own order of patches stands "
             "out from random ones. Do not judge maps by SRG, AOPC, deletion or insertion there."
+            + (" The SRG of these tables leaves it out." if left_out else "")
         )
     methods = dict.fromkeys(method for image in images for method in image)
     whole = [image for image in images if len(image) == len(methods)]
-    ranks = rank_agreement({method: [image[method] for image in whole] for method in methods})
+    ranks = rank_agreement(
+        {method: [image[method] for image in whole] for method in methods},
+        left_out=[one.baseline for one in blind],
+    )
     if ranks.verdict == "inconclusive" and ranks.w is not None:
         best = [f"{method} with {baseline}" for baseline, method in ranks.best.items()]
         yield (
@@ -65,4 +78,4 @@ def _known(image: Mapping[str, Score]) -> Score:
 
 
 def _headline(explained: Explained) -> list[Score]:
-    return [m.score for m in explained.scores if m.score.name == _HEADLINE]
+    return [m.score for m in explained.scores if m.score.name == GAIN]

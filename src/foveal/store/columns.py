@@ -1,10 +1,12 @@
 """A run's tables as columns, for statistics: no map and no picture is read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Bool
 
 from foveal.core import StoreError
 from foveal.store.run import Run
@@ -31,6 +33,13 @@ def columns(run: Run, table: str, names: Sequence[str]) -> Iterator[pa.Table]:
                 f"the shard {path.parent.name} of the run is damaged ({problem}); remove its "
                 "folder and run the same plan again"
             ) from problem
+
+
+def among(column: pa.ChunkedArray, names: Container[str]) -> Bool[np.ndarray, " row"]:
+    """Which rows of a column of texts hold one of some names."""
+    whole = column.unify_dictionaries().combine_chunks()
+    known = np.array([name in names for name in whole.dictionary.to_pylist()], dtype=bool)
+    return known[whole.indices.to_numpy()]
 
 
 def _read(path: Path, schema: pa.Schema, texts: Sequence[str]) -> pa.Table:

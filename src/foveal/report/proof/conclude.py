@@ -8,6 +8,7 @@ import numpy as np
 
 from foveal.analysis.deferral import Deferral
 from foveal.analysis.estimate import Estimate, Unit
+from foveal.analysis.gains import with_informative_gains
 from foveal.analysis.records import Place, Records, read_records
 from foveal.analysis.resampling import Bootstrap, mean_intervals
 from foveal.analysis.units import Units
@@ -58,7 +59,7 @@ def proof_of(run: Run, header: Mapping[str, Any] | None = None) -> Proof:
         StoreError: A damaged shard, or an image that is there twice.
     """
     header = run.header if header is None else header
-    records = read_records(run)
+    records = with_informative_gains(run, read_records(run))
     seed = header.get("seed")
     how = bootstrap(len(records.images), seed if isinstance(seed, int) else 0)
     models = [(model, judged(records, model)) for model in header["models"]]

@@ -1,18 +1,18 @@
 """Deletion and insertion over all images: each method's mean curve between its controls'."""
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from foveal.analysis.records import Records, pooled_target
 from foveal.analysis.resampling import Bootstrap, mean_intervals
 from foveal.store import Run
-from foveal.store.columns import columns
+from foveal.store.columns import among, columns
 
 MEASURES = ("deletion_auc", "insertion_auc")
 RANDOM = "random orders"
@@ -79,15 +79,9 @@ def _rows(run: Run, records: Records, seed: int) -> Iterator[tuple[Mapping[str, 
     drawn = np.random.default_rng(seed).permutation(explained)[:MOST_IMAGES]
     wanted = {records.images[row]: int(row) for row in np.sort(drawn)}
     for table in columns(run, "scores", _COLUMNS):
-        kept = _among(table["measure"], MEASURES) & _among(table["image"], wanted)
+        kept = among(table["measure"], MEASURES) & among(table["image"], wanted)
         for row in table.filter(pa.array(kept)).to_pylist():
             yield row, wanted[row["image"]]
-
-
-def _among(column: pa.ChunkedArray, names: Container[str]) -> Bool[np.ndarray, " row"]:
-    whole = column.unify_dictionaries().combine_chunks()
-    known = np.array([name in names for name in whole.dictionary.to_pylist()], dtype=bool)
-    return known[whole.indices.to_numpy()]
 
 
 def _heap(heap: _Heap, key: str, image: int, parts: Mapping[str, Any]) -> None:
