@@ -10,8 +10,16 @@ from pytorch_grad_cam.metrics.cam_mult_image import (
     DropInConfidence,
     IncreaseInConfidence,
 )
+from pytorch_grad_cam.metrics.perturbation_confidence import (
+    PerturbationConfidenceMetric,
+    RemoveLeastRelevantFirst,
+    RemoveMostRelevantFirst,
+)
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer, ROADMostRelevantFirst
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
+from pytorch_grad_cam.utils.model_targets import (
+    ClassifierOutputSoftmaxTarget,
+    ClassifierOutputTarget,
+)
 
 from benchmarks.peers.row import Row
 from benchmarks.peers.scored import SIDE, TARGET, Scored
@@ -21,6 +29,8 @@ from foveal.measures import (
     keep_only,
     pct_increase_confidence,
     road_curves,
+    road_lerf,
+    road_morf,
     sufficiency_delta,
 )
 
@@ -88,6 +98,7 @@ def _imputed(on: Scored) -> Iterator[Row]:
         ours=ours,
         theirs=NoisyLinearImputer(noise=0)(on.image, torch.from_numpy(~removed).float()),
     )  # fmt: skip
+    yield from _road(on)
     sparse = np.zeros((SIDE, SIDE))
     sparse[4:6, 4:6] = [[1, 2], [3, 4]]
     made = road_curves(on.score, on.image, sparse, fractions=(0.1,))
@@ -98,3 +109,29 @@ def _imputed(on: Scored) -> Iterator[Row]:
         ours=np.nan if isinstance(made, str) else made.fractions[0],
         theirs=(after != on.image).float().mean(),
     )  # fmt: skip
+
+
+def _road(on: Scored) -> Iterator[Row]:
+    """Its percentiles say how many pixels go: as many as are at least as high."""
+    relevance = (on.map - on.map.min()) / np.ptp(on.map)
+    percentiles = (90, 70, 50, 30)
+    fractions = tuple(
+        float((relevance >= np.percentile(relevance, percentile)).mean())
+        for percentile in percentiles
+    )
+    with patch.object(imputation, "NOISE", 0.0):
+        made = road_curves(on.score, on.image, relevance, fractions=fractions)
+    orders = ((road_morf, RemoveMostRelevantFirst), (road_lerf, RemoveLeastRelevantFirst))
+    for measure, order in orders:
+        changes = [
+            PerturbationConfidenceMetric(order(percentile, NoisyLinearImputer(noise=0)))(
+                on.image[None], relevance[None], [ClassifierOutputTarget(TARGET)], on.model
+            )
+            for percentile in percentiles
+        ]
+        yield Row(
+            measure=measure.__name__, peer=order.__name__,
+            how="noise 0, maps without ties; the mean change with its sign turned",
+            ours=measure(on.score, on.image, relevance, curves=made).value,
+            theirs=-np.mean(changes),
+        )  # fmt: skip

@@ -100,6 +100,11 @@ def _probabilities() -> Iterator[Row]:
         theirs=metrics.brier_score_loss(true, positive),
     )  # fmt: skip
     yield Row(
+        measure="squared_errors", peer="brier_score_loss", how="mean over three classes, whole",
+        ours=analysis.squared_errors(table, truth).mean(),
+        theirs=metrics.brier_score_loss(truth, table, scale_by_half=False),
+    )  # fmt: skip
+    yield Row(
         measure="log_losses", peer="log_loss", how="mean over three classes",
         ours=analysis.log_losses(table, truth).mean(), theirs=metrics.log_loss(truth, table),
     )  # fmt: skip
