@@ -11,7 +11,7 @@ from foveal.core import Attribution, Image, PlanError, Region
 from foveal.run import LEVELS, open_job, plan_from, read_plan, run
 from foveal.run.measuring import Measuring, Yardstick
 from foveal.run.placing import place_of
-from foveal.store import Case, Run
+from foveal.store import ALL_LESIONS, Case, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
 
@@ -61,6 +61,25 @@ def test_masks_that_are_missing_empty_or_outside_take_away_their_own_numbers_onl
     losses = {loss.region: loss for loss in eyes["C"].views[0].losses}
     assert losses["microaneurysms"].lesions == 0
     assert (losses["hard exudates"].lesions, losses["hard exudates"].lesions_lost) == (1, 1)
+
+
+def test_masks_of_unknown_names_are_measured_alone_and_told(cohort_folder):
+    for mask in (cohort_folder / "masks").glob("*_EX.png"):
+        mask.rename(mask.with_name(mask.name.replace("_EX", "_scar")))
+    for mask in (cohort_folder / "masks").glob("*_MA.png"):
+        mask.rename(mask.with_name(mask.name.replace("_MA", "_corneal_ulcer")))
+
+    kept = worked(cohort_folder)
+
+    eye = by_initial(cohort_folder, kept)["A"]
+    kinds = {region.name: region.kind for region in eye.views[0].regions}
+    assert kinds == {"scar": "unknown", "corneal ulcer": "lesion"}
+    (explained,) = eye.views[0].explained
+    hit = {m.region for m in explained.scores if m.score.name == "lesion_hit_rate"}
+    assert hit == {"corneal ulcer", ALL_LESIONS}
+    told = [event["text"] for event in kept.events() if event["event"] == "warning"]
+    assert len(told) == len(list(kept.cases()))
+    assert all("lesions or structures: scar;" in text for text in told)
 
 
 FIELD = np.zeros((16, 16), bool)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from foveal.core import ImageError, ModelError, PlanError, StoreError
+from foveal.core import FovealWarning, ImageError, ModelError, PlanError, StoreError
 from foveal.models import load
 from foveal.run import LEVELS, open_job, read_plan, remeasure, run
 from foveal.run.measuring import Yardstick
@@ -64,6 +64,16 @@ def test_masks_that_came_later_replace_the_regions(finished, cohort_folder):
     assert regions == {"optic disc"}
     of_lesions = {"lesion_hit_rate", "false_highlight_rate"}
     assert {m.score.name for m in view.explained[0].scores} == set(LEVELS["standard"]) - of_lesions
+
+
+def test_masks_of_unknown_names_are_told_once(finished, cohort_folder):
+    (cohort_folder / "later").mkdir()
+    for eye in ("Anna-Muster_R", "Carla-Exempel_R"):
+        PillowImage.fromarray(np.full((64, 64), 255, np.uint8)).save(
+            cohort_folder / "later" / f"{eye}_scar.png"
+        )
+    with pytest.warns(FovealWarning, match=r"lesions or structures: scar; they are measured"):
+        remeasure(finished, QUICK, regions=str(cohort_folder / "later" / "{stem}_{region}.png"))
 
 
 def shards(run: Run) -> dict[str, bytes]:

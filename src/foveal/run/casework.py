@@ -22,6 +22,7 @@ from foveal.run.given import answers_given, check_asked, maps_of
 from foveal.run.identity import Identity
 from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Look, Question, explain, look
+from foveal.run.placing import strangers, told_of
 from foveal.run.plan import ModelTable, Plan
 from foveal.store import Case, Explained, View
 
@@ -76,6 +77,8 @@ class Casework:
                     regions = regions_of(entry, image)
                     if entry.regions is not None and not regions:
                         warnings.warn(_NO_MASK, FovealWarning, stacklevel=2)
+                    if names := strangers(regions):
+                        warnings.warn(told_of(names), FovealWarning, stacklevel=2)
                     maps = maps_of(entry, self.plan.maps)
                 views = tuple(
                     self._view(name, image, (regions, maps), model, targets, question)

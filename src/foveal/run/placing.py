@@ -1,6 +1,6 @@
 """The measures that send no passes: a map against the regions and the field of its image."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,6 +81,20 @@ def place_of(
         regions=_with_all_lesions(regions),
         spacing_um=None if spacing is None else (1000 * spacing[0], 1000 * spacing[1]),
         modality=image.modality,
+    )
+
+
+def strangers(regions: Iterable[Region]) -> set[str]:
+    """The names of regions of which nobody knows whether they are lesions or structures."""
+    return {region.name for region in regions if region.kind == "unknown"}
+
+
+def told_of(names: Iterable[str]) -> str:
+    """What to say of such regions."""
+    return (
+        f"nobody knows whether these are lesions or structures: {', '.join(sorted(names))}; they "
+        "are measured one by one and are not among all lesions. Name masks by what they show, "
+        "such as corneal_ulcer or optic_disc"
     )
 
 

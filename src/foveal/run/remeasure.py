@@ -1,5 +1,6 @@
 """Measures the maps of a finished run again: other measures, or masks that came later."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from foveal.core import Attribution, Image, ImageError, ModelError, PlanError, Region, StoreError
+from foveal.core import (
+    Attribution,
+    FovealWarning,
+    Image,
+    ImageError,
+    ModelError,
+    PlanError,
+    Region,
+    StoreError,
+)
 from foveal.explainers.request import MAX_BATCH
 from foveal.images import (
     carry_region,
@@ -25,7 +35,7 @@ from foveal.run.header import measure_facts
 from foveal.run.identity import key_beside, known_names
 from foveal.run.measuring import Asking, Measuring, Yardstick, watched_by
 from foveal.run.one_image import Look, losses_of
-from foveal.run.placing import place_of
+from foveal.run.placing import place_of, strangers, told_of
 from foveal.run.plan import RANDOM, Level, is_costly
 from foveal.store import Case, Explained, Run, View, at_work
 
@@ -125,12 +135,19 @@ class _Masks:
 def _masks_of(run: Run, pattern: str, key: Path | None) -> _Masks:
     """The masks, all of them read once, so that nothing changes where one cannot be used."""
     masks = _Masks(pattern, _names_of(run, key))
-    found = [masks.of(case) is not None for case in run.cases() if case.failure is None]
-    if not any(found):
+    found = 0
+    names: set[str] = set()
+    for case in run.cases():
+        regions = None if case.failure is not None else masks.of(case)
+        found += regions is not None
+        names |= strangers(regions or ())
+    if not found:
         raise PlanError(
             f"no mask of any image matches {pattern}; {{stem}} stands for an image's file name "
             "without its suffix"
         )
+    if names:
+        warnings.warn(told_of(names), FovealWarning, stacklevel=3)
     return masks
 
 
