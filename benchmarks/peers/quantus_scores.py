@@ -64,6 +64,13 @@ def _correlations(on: Scored) -> Iterator[Row]:
         ours=faithfulness_estimate(*asked, **pixel).value,
         theirs=_quantus(on, "FaithfulnessEstimate", perturb_baseline="black"),
     )  # fmt: skip
+    colour = Scored(channels=3)
+    yield Row(
+        measure="faithfulness_estimate", peer="FaithfulnessEstimate", same=False,
+        how="a pixel of three channels is three features there, one removed at a time; here one",
+        ours=faithfulness_estimate(colour.score, colour.image, colour.map, **pixel).value,
+        theirs=_quantus(colour, "FaithfulnessEstimate", **_BLACK),
+    )  # fmt: skip
     yield Row(
         measure="relevance_rank_correlation", peer="FaithfulnessEstimate",
         how="the same with similarity_func=correlation_spearman",

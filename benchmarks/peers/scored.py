@@ -16,15 +16,15 @@ SIDE, PATCH, TARGET = 12, 4, 1
 
 
 class Scored:
-    """One of several images of one channel in display units, where all agree what a pixel is."""
+    """One of several images in display units; of one channel, where all agree what a pixel is."""
 
-    def __init__(self, number: int = 0) -> None:
+    def __init__(self, number: int = 0, channels: int = 1) -> None:
         torch.manual_seed(0)
-        first = nn.Conv2d(1, 6, 3, padding=1)
+        first = nn.Conv2d(channels, 6, 3, padding=1)
         self.model = nn.Sequential(first, nn.Tanh(), nn.Flatten(), nn.Linear(6 * SIDE**2, 3)).eval()
         first.weight.data *= 8  # far from linear, where all correlations would be 1
         chosen = torch.Generator().manual_seed(number)
-        self.image = 0.1 + 0.8 * torch.rand(1, SIDE, SIDE, generator=chosen)
+        self.image = 0.1 + 0.8 * torch.rand(channels, SIDE, SIDE, generator=chosen)
 
     def score(self, batch: Tensor) -> Tensor:
         """The target's logit of each probe."""
@@ -36,7 +36,7 @@ class Scored:
         with torch.enable_grad():  # Captum turns gradients off
             asked = batch.detach().clone().requires_grad_()
             (gradient,) = torch.autograd.grad(self.model(asked)[:, target].sum(), asked)
-        return (gradient * batch)[:, 0].detach()
+        return (gradient * batch).sum(dim=1).detach()
 
     @cached_property
     def map(self) -> Float[np.ndarray, "row column"]:
