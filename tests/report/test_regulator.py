@@ -54,6 +54,7 @@ def test_a_list_has_as_many_items_as_its_publication(key, items):
     numbers = [item.number for item in checklist(key).items]
     assert len(numbers) == len(set(numbers)) == items
     assert "doi:" in checklist(key).citation or key == REQUIREMENTS
+    assert checklist(key).wording.startswith("Asked in our words")
 
 
 @pytest.mark.parametrize("key", [*CHECKLISTS, REQUIREMENTS])
@@ -62,7 +63,7 @@ def test_every_item_is_answered_or_says_what_to_supply(told, bare, key):
         for answer in one.answers:
             assert answer.parts
             for part in answer.parts:
-                opened = part.text.startswith("Not known to this run; supply it: ")
+                opened = part.text.startswith("Open: ")
                 assert part.is_open == opened
                 assert not part.text.endswith((": .", ":.", " ."))
 
@@ -98,6 +99,8 @@ def test_requirements_are_traced_to_sections_and_files_that_are_there(make_run):
     titles = dict(re.findall(r'<h2 id="([a-z]+)-title">(.+?)</h2>', page))
     there = SECTIONS.keys() & titles.keys() - {"models"}
     assert {name: titles[name] for name in there} == {name: SECTIONS[name] for name in there}
+    for key in CHECKLISTS:
+        assert checklist(key).wording.replace("'", "&#39;") in page
     written = {path.name for path in run.folder.iterdir()} | {"manifest.json"}
     assert {file for p in parts for file in p["files"]} <= written
 

@@ -57,6 +57,8 @@ class Checklist:
     name: str
     title: str
     citation: str
+    wording: str
+    """Whose words its items are in, and whose numbers."""
     items: tuple[Item, ...]
 
 
@@ -121,6 +123,7 @@ def checklist(key: str) -> Checklist:
         name=table["name"],
         title=table["title"],
         citation=table["citation"],
+        wording=table["wording"],
         items=tuple(Item(**_tuples(item)) for item in table["items"]),
     )
 
@@ -137,19 +140,19 @@ def _parts(item: Item, record: Record) -> Iterator[Part]:
         fact = FACTS[name]
         text = fact.tells(record)
         if text is None:
-            yield Part(text=f"Not known to this run; supply it: {fact.supply}.", is_open=True)
+            yield Part(text=f"Open: {fact.supply}.", is_open=True)
         else:
             yield Part(text=text, is_open=False, section=fact.section, files=fact.files)
     for topic in item.statement:
         text = record.statement.get(topic)
         if text is None:
             asked = f"{TOPICS[topic]} (“{topic}” in the statement)"
-            yield Part(text=f"Not known to this run; supply it: {asked}.", is_open=True)
+            yield Part(text=f"Open: {asked}.", is_open=True)
         else:
             said = f"{topic.replace('_', ' ').capitalize()}: {text}"
             yield Part(text=said, is_open=False, section=STATED, files=_STATED_IN)
     if item.elsewhere is not None:
-        yield Part(text=f"Not known to this run; supply it: {item.elsewhere}.", is_open=True)
+        yield Part(text=f"Open: {item.elsewhere}.", is_open=True)
 
 
 def _tuples(table: Mapping[str, Any]) -> dict[str, Any]:
