@@ -167,6 +167,20 @@ def test_a_map_that_never_asks_the_model_is_the_same_for_any_weights():
     assert all(row["pearson"] == pytest.approx(1) for row in score.parts["stages"])
 
 
+def test_one_drawing_for_all_images_and_weights_does_not_pass_though_it_tells_no_image_apart():
+    model = Convolutional()
+    centre = -np.hypot(*(np.indices((12, 12)) - 5.5))
+
+    def explain(batch):
+        model(batch)
+        return np.stack([centre] * len(batch))
+
+    score = mprt(explain, IMAGES, model=model)
+    assert score.value == pytest.approx(1)
+    assert score.parts["auroc"] == 0.5
+    assert (score.parts["unchanged"], score.parts["passed"]) == (True, False)
+
+
 def test_the_gradient_of_a_ruined_model_is_another_one():
     model = Convolutional()
     score = mprt(gradients(model), IMAGES, model=model)

@@ -143,7 +143,8 @@ def mprt(
         the top tenth), the mean with other patients' maps, and how many maps are constant, which
         are counted and never scored as alike. `parts` also holds the `auroc` of same-image against
         cross-patient similarity with its 95 % interval (patients drawn with replacement), and
-        `passed`: its upper end is at most 0.60, missing with fewer than 5 patients. `null` holds
+        `passed`: its upper end is at most 0.60 and some map changes, missing with fewer than 5
+        patients; `unchanged` is a method that draws the same whatever the weights. `null` holds
         the mean similarity of each image with other patients'. Missing (`zero_map`,
         `constant_map`, `nan_map`, `too_few`).
 

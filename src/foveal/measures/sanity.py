@@ -14,6 +14,8 @@ PASS_AUROC = 0.6
 FEWEST_PATIENTS = 5
 """Fewer give no interval."""
 _RESAMPLES = 1000
+_SAME = 1 - 1e-6
+"""A rank correlation from which two maps have the same order of pixels."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,7 +72,10 @@ class Verdict:
     mean_difference: float | None
     """Same-image less cross-image similarity."""
     passed: bool | None
-    """The upper end is at most 0.60; `None` where there is no interval."""
+    """The upper end is at most 0.60 and some map changes; `None` where there is no interval."""
+    unchanged: bool = False
+    """Not one map changes: the method never asks the weights, though its maps, where they are the
+    same for every image, tell no image from another."""
 
     def parts(self) -> dict[str, object]:
         """As a score holds it."""
@@ -80,6 +85,7 @@ class Verdict:
             "mean_difference": self.mean_difference,
             "passed": self.passed,
             "passed_reason": "too_few" if self.passed is None else None,
+            "unchanged": self.unchanged,
         }
 
 
@@ -100,11 +106,13 @@ def verdict(
     every = np.ones(numbers)
     difference = float(pairs.same.mean() - pairs.cross.mean())
     interval = _interval(pairs, numbers, seed) if numbers >= FEWEST_PATIENTS else None
+    unchanged = bool((pairs.same >= _SAME).all())
     return Verdict(
         auroc=pairs.auroc(every),
         interval=interval,
         mean_difference=difference,
-        passed=None if interval is None else interval[1] <= PASS_AUROC,
+        passed=None if interval is None else interval[1] <= PASS_AUROC and not unchanged,
+        unchanged=unchanged,
     )
 
 
