@@ -299,6 +299,57 @@ def test_moved_regions_keep_their_area_stay_in_the_field_and_are_spread_over_it(
     assert max(spread) < 1.3 * np.argwhere(region).std(axis=0).max()
 
 
+PLACES = [
+    pytest.param([(30, 60, 8)], 0.06, id="one blob"),
+    pytest.param([(30, 60, 8), (70, 40, 9), (66, 88, 7)], 0.12, id="three blobs"),
+    pytest.param([(60, 60, 24)], 0.95, id="a large blob in the middle"),
+]
+
+
+@pytest.mark.parametrize(("place", "most"), PLACES)
+def test_moved_regions_leave_the_regions_own_place_as_far_as_there_is_room(place, most):
+    """One that may lie anywhere overlaps by much more: it would be control and evidence at once."""
+    rows, columns = np.mgrid[:120, :120]
+    field = (rows - 60) ** 2 + (columns - 60) ** 2 < 55**2
+    discs = [(rows - row) ** 2 + (columns - col) ** 2 < r**2 for row, col, r in place]
+    region = np.logical_or.reduce(discs)
+    moved = [m > 0 for m in moved_regions(signed_distance(region), field, 60, seed=2)]
+    assert max((m & region).sum() / region.sum() for m in moved) < most
+
+
+def test_a_cause_that_the_region_covers_by_half_stands_out_of_moved_regions():
+    """Copies that take more of the same cause would hide it."""
+    rows, columns = np.mgrid[:96, :96]
+    cause = (abs(rows - 60) < 10) & (abs(columns - 40) < 10)
+    half = ((rows - 60) ** 2 + (columns - 48) ** 2 < 10**2).astype(float)
+    found = excess_drop(
+        lambda batch: batch[:, 0][:, cause].mean(axis=1), np.ones((1, 96, 96)), half,
+        mask=half > 0, baseline=0.0, random=99,
+    )  # fmt: skip
+    assert found.parts["percentile"] > 0.97
+
+
+def test_where_no_place_matters_the_order_among_moved_regions_is_one_of_chance():
+    """Every third of the percentiles is as frequent: regions kept apart stay a fair control."""
+    rows, columns = np.mgrid[:48, :48]
+    blob = ((rows - 15) ** 2 + (columns - 20) ** 2 < 7**2).astype(float)
+    shares = []
+    for seed in range(60):
+        noise = np.random.default_rng(seed).permutation(48 * 48).reshape(48, 48)
+
+        def score(batch, noise=noise):
+            """A number of each region that has nothing to do with where it is."""
+            return np.array([np.sin(noise[probe[0] == 0].sum()) for probe in np.asarray(batch)])
+
+        found = excess_drop(
+            score, np.ones((1, 48, 48)), blob, mask=blob > 0, baseline=0.0, random=19, seed=seed
+        )
+        shares.append(found.parts["percentile"])
+    thirds = np.histogram(shares, bins=[-0.01, 0.34, 0.66, 1.01])[0]
+    assert thirds.min() > 10
+    assert thirds.max() < 32
+
+
 def test_a_moved_region_has_the_edge_of_the_region():
     field = np.ones((80, 80), bool)
     rows, columns = np.mgrid[:80, :80]

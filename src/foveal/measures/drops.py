@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy.ndimage import affine_transform, distance_transform_edt
 from scipy.optimize import brentq
 from torch import Tensor
@@ -22,6 +22,8 @@ _TIED = 1e-6
 _TRIES = 30
 _INSIDE = 0.95
 """Share of a moved region that must lie in the field."""
+_MOVES, _OVERLAP = 10, 0.05
+"""Moves tried for one away from the region itself, and the share of it that may still overlap."""
 
 MASKED_ROI_DROP = MeasureCard(
     name="masked_roi_drop",
@@ -134,7 +136,8 @@ def roi_drops(
     The region is exactly the top `area` of the field, or as many pixels as the mask has. The
     control moves it at random inside the field (rotation, reflection, translation), keeping its
     area and, as far as it fits, its shape, so that one blob is compared with blobs and scattered
-    dots with dots. `subject` is the image under perturbation, where it was made before.
+    dots with dots, and away from the region itself, as far as there is room. `subject` is the image
+    under perturbation, where it was made before.
     """
     chosen = DropSettings(**settings)
     on = ground(map, mask, field, needs_mask=mask is not None)
@@ -285,14 +288,20 @@ def moved_regions(
     The region comes as its `signed_distance`: a move carries distances along. The move is drawn
     again, with ever shorter shifts, until 95 % of the region lies in the field; what is still
     missing then grows at the moved region's edge.
+
+    A copy that overlaps the region would be the same evidence, and hide what it is a control for:
+    of up to ten moves the first is taken that leaves the region's place but for 5 %, else the one
+    that leaves most of it. Where the score depends on no place, the order of the region among its
+    copies stays one of chance.
     """
     random = np.random.default_rng(seed)
     centre = np.argwhere(field).mean(axis=0)
-    points = np.argwhere(depth > 0)
+    region = depth > 0
+    points = np.argwhere(region)
     jitter = random.random(depth.shape) * 1e-9  # breaks ties of equal depth
     beyond = -float(sum(depth.shape))  # farther from the region than any pixel of the image
     for _ in range(count):
-        turn, shift = _move(random, points, centre, field)
+        turn, shift = _apart(random, points, centre, region, field)
         # affine_transform asks where each output pixel comes from: the inverse move.
         back = turn.T
         moved = affine_transform(
@@ -356,6 +365,25 @@ def _masks(
         yield asked.mask(moved)
 
 
+def _apart(
+    random: np.random.Generator,
+    points: Float[np.ndarray, "point 2"],
+    centre: Float[np.ndarray, " 2"],
+    region: Bool[np.ndarray, "row column"],
+    field: Bool[np.ndarray, "row column"],
+) -> tuple[Float[np.ndarray, "2 2"], Float[np.ndarray, " 2"]]:
+    """A move inside the field, away from where the region is."""
+    least, found = np.inf, (np.eye(2), np.zeros(2))
+    for _ in range(_MOVES):
+        turn, shift = _move(random, points, centre, field)
+        overlap = _share(_moved(points, centre, turn, shift), region)
+        if overlap < least:
+            least, found = overlap, (turn, shift)
+        if least <= _OVERLAP:
+            break
+    return found
+
+
 def _move(
     random: np.random.Generator,
     points: Float[np.ndarray, "point 2"],
@@ -369,13 +397,24 @@ def _move(
         mirror = np.diag([1.0, random.choice([-1.0, 1.0])])
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ mirror
         shift = random.uniform(-0.5, 0.5, size=2) * reach * (1 - attempt / (_TRIES - 1))
-        there = np.rint((points - centre) @ turn.T + centre + shift).astype(int)
-        on_grid = ((there >= 0) & (there < field.shape)).all(axis=1)
-        inside = np.zeros(len(there), bool)
-        inside[on_grid] = field[tuple(there[on_grid].T)]
-        if inside.mean() >= _INSIDE:
+        if _share(_moved(points, centre, turn, shift), field) >= _INSIDE:
             break
     return turn, shift
+
+
+def _moved(
+    points: Float[np.ndarray, "point 2"],
+    centre: Float[np.ndarray, " 2"],
+    turn: Float[np.ndarray, "2 2"],
+    shift: Float[np.ndarray, " 2"],
+) -> Int[np.ndarray, "point 2"]:
+    return np.rint((points - centre) @ turn.T + centre + shift).astype(int)
+
+
+def _share(points: Int[np.ndarray, "point 2"], mask: Bool[np.ndarray, "row column"]) -> float:
+    """How many of the points lie on a mask; beyond the image none do."""
+    on_grid = ((points >= 0) & (points < mask.shape)).all(axis=1)
+    return float(mask[tuple(points[on_grid].T)].sum() / len(points))
 
 
 def _params(settings: DropSettings) -> dict[str, object]:
