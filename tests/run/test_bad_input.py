@@ -161,3 +161,18 @@ def test_what_counts_as_one_is_what_the_manifest_names(cohort_folder, columns, u
     told = units_of([c.patient for c in cases], [c.eye for c in cases], [c.id for c in cases])
     assert (told.unit, told.count) == (unit, count)
     assert any("no patient ids" in note for note in told.notes) == (unit != "patient")
+
+
+def test_an_image_that_fails_keeps_what_the_manifest_says_of_it(cohort_folder):
+    head = "image,patient,eye,visit,grade"
+    rows = ("eyes/Anna-Muster_R.png,7,R,1,2", "eyes/Bert-Beispiel_L.png,7,L,2,1")
+    (cohort_folder / "eyes" / "Bert-Beispiel_L.png").write_text("no picture")
+    kept = worked(cohort_folder, **manifest(cohort_folder, head, *rows))
+    names = json.loads((cohort_folder / "out.key.json").read_text())["names"]
+    told = {
+        case.failure is None: (names[case.patient], names[case.eye], names[case.visit], case.labels)
+        for case in kept.cases()
+    }
+    assert told[True] == ("7", "7/right", "1", {"grade": "2"})
+    assert told[False] == ("7", "7/left", "2", {"grade": "1"})
+    assert {case.laterality for case in kept.cases()} == {"right", "left"}

@@ -202,6 +202,17 @@ def test_a_map_that_cannot_be_used_takes_nothing_else_with_it(cohort_folder, spo
     assert not any(name in event["text"] for name in ("Muster", "maps/", str(cohort_folder)))
 
 
+def test_an_image_of_which_no_map_is_left_is_not_explained(cohort_folder):
+    write_maps(cohort_folder, "shap", np.eye(64))
+    np.save(cohort_folder / "maps" / f"{STEMS[0]}_shap.npy", np.eye(7))
+    (cohort_folder / "maps" / f"{STEMS[1]}_shap.npy").unlink()
+    kept = worked(cohort_folder, SHAP, methods=[])
+    (why,) = kept.failures().values()
+    assert why.startswith("none of its maps can be used")
+    told = {event["text"][:21] for event in kept.events() if event["event"] == "warning"}
+    assert told == {"the map 'shap' is 7 x", "there is no map 'shap"}
+
+
 def test_a_map_made_elsewhere_gets_no_advice_on_methods(cohort_folder):
     write_maps(cohort_folder, "shap", np.zeros((64, 64)))
     for case in worked(cohort_folder, SHAP, measures={"names": ["ebc"]}).cases():

@@ -84,10 +84,18 @@ class Casework:
                     self._view(name, image, (regions, maps), model, targets, question)
                     for model, targets, question in self.questions
                 )
+            if entry.maps and not self.plan.methods and not any(v.explained for v in views):
+                raise ImageError(
+                    "none of its maps can be used, for reasons in the log, and the plan names no "
+                    "method that would make one"
+                )
         except ImageError as problem:
             return Case(
                 id=name,
                 patient=identity.patient(entry.patient),
+                eye=identity.eye(entry.told_eye),
+                visit=identity.visit(entry.visit),
+                laterality=entry.laterality or "unknown",
                 labels=labels,
                 failure=identity.told(problem, entry.path, entry.name),
             )

@@ -41,6 +41,11 @@ class Entry:
     maps: Mapping[str, Path] = field(default_factory=dict)
     """Files of maps made elsewhere, by their name in the run."""
 
+    @property
+    def told_eye(self) -> str | None:
+        """The eye, as far as it is known without the file."""
+        return self.eye or _eye_of(self.patient, self.laterality)
+
     def described(self, image: Image) -> Image:
         """The image with what the manifest says; it goes before what the file says."""
         side = self.laterality or image.laterality
@@ -48,10 +53,12 @@ class Entry:
         eye = self.eye
         if eye is None and (patient, side) == (image.patient, image.laterality):
             eye = image.eye
-        if eye is None and patient and side in ("right", "left"):
-            eye = f"{patient}/{side}"
         return replace(
-            image, patient=patient, laterality=side, eye=eye, visit=self.visit or image.visit
+            image,
+            patient=patient,
+            laterality=side,
+            eye=eye or _eye_of(patient, side),
+            visit=self.visit or image.visit,
         )
 
 
@@ -166,6 +173,10 @@ def _from_row(
         laterality=_SIDES.get(side) or _SIDES.get(eye.lower()),
         labels={name: value for name, value in row.items() if name not in _TOLD and value},
     )
+
+
+def _eye_of(patient: str | None, side: Laterality | None) -> str | None:
+    return f"{patient}/{side}" if patient and side in ("right", "left") else None
 
 
 def _hashes(maps: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
