@@ -1,10 +1,17 @@
-"""Imputation against a dense solution, and ROAD on maps that are almost all zeros."""
+"""Imputation against a dense solution, ROAD on maps that are almost all zeros, own baselines."""
 
 import numpy as np
 import pytest
 
-from foveal.measures import random_roads, road_combined, road_curves, road_lerf, road_morf
-from foveal.measures.baselines import annulus_mean
+from foveal.measures import (
+    masked_roi_drop,
+    random_roads,
+    road_combined,
+    road_curves,
+    road_lerf,
+    road_morf,
+)
+from foveal.measures.baselines import annulus_mean, section_blur
 from foveal.measures.imputation import NOISE, Imputation
 from foveal.measures.road import FRACTIONS
 
@@ -131,3 +138,31 @@ def test_the_local_mean_is_that_of_a_ring_around_the_patch():
         away = np.hypot(*(np.mgrid[:20, :20] - np.array([[[row]], [[column]]])))
         ring = FIELD & (away >= 2 * np.sqrt(2)) & (away <= 4 * np.sqrt(2))
         np.testing.assert_allclose(made[:, row, column], IMAGE[:, ring].mean(axis=1))
+
+
+def test_the_blur_of_sections_is_a_gaussian_of_2_percent_along_the_light_and_5_across():
+    point = np.zeros((1, 100, 100))
+    point[0, 50, 50] = 1
+    made = section_blur(point, np.ones((100, 100), bool))[0]
+    peak = made[50, 50]
+    for steps in (1, 2, 3):
+        assert made[50 + steps, 50] / peak == pytest.approx(np.exp(-(steps**2) / (2 * 2**2)))
+        assert made[50, 50 + steps] / peak == pytest.approx(np.exp(-(steps**2) / (2 * 5**2)))
+
+
+def test_the_blur_of_sections_reads_the_scan_alone_and_can_be_named():
+    scan = np.zeros((40, 60), bool)
+    scan[10:30] = True
+    image = np.where(scan, 0.7, 0.0)[None]
+    seen: list[np.ndarray] = []
+
+    def recording(batch: np.ndarray) -> np.ndarray:
+        seen.extend(batch)
+        return batch.mean(axis=(1, 2, 3))
+
+    map = scan * np.arange(60.0)
+    made = masked_roi_drop(recording, image, map, field=scan, baseline="section-blur", random=0)
+    assert made.params["baseline"] == "section-blur"
+    assert made.value == pytest.approx(0, abs=1e-6), "an even scan stays what it is"
+    for probe in seen:
+        np.testing.assert_allclose(probe[0], image[0], atol=1e-6)
