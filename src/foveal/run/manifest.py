@@ -9,9 +9,11 @@ from foveal.core import FovealWarning, PlanError
 
 KNOWN = ("image", "patient", "eye", "laterality", "visit", "grade")
 """Columns that are always taken."""
-_NOTHING = frozenset({"nan", "na", "n/a", "<na>", "null", "none", "unknown"})
-"""What tools and people write into a cell about which nothing is known. As a name it would make one
-patient of all who have none."""
+_EMPTY = frozenset({"nan", "<na>"})
+"""What tools write into an empty cell."""
+_NOBODY = _EMPTY | {"na", "n/a", "null", "none", "unknown"}
+"""What people write where a name is not known. As a name it would make one patient of all who have
+none; in other columns it may be a class."""
 _NAMES = ("patient", "eye", "visit")
 
 
@@ -42,8 +44,8 @@ def read_manifest(path: Path, labels: Sequence[str] = ()) -> Iterator[Mapping[st
 
 
 def _told(column: str, cell: str) -> str:
-    """A cell, empty where it names nobody; other columns may have a class of that name."""
-    return "" if column in _NAMES and cell.lower() in _NOTHING else cell
+    """A cell; empty where it says nothing."""
+    return "" if cell.lower() in (_NOBODY if column in _NAMES else _EMPTY) else cell
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
