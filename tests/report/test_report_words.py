@@ -84,7 +84,9 @@ def test_a_range_is_said_as_far_as_it_is_bounded(bounds, text):
 NAMES = [
     ("iou", "IoU"),
     ("deletion_auc", "Deletion AUC"),
-    ("out_of_fov_mass", "Out of field of view mass"),
+    ("out_of_fov_mass", "Mass outside the field"),
+    ("relevance_rank_correlation", "Relevance rank correlation"),
+    ("fmce", "Feature-map contribution entropy"),
     ("masked_roi_drop", "Masked ROI drop"),
 ]
 

@@ -68,6 +68,30 @@ _ACRONYMS = {
     "morf": "MoRF", "pap": "PAP", "pct": "percent", "road": "ROAD", "roar": "ROAR", "roi": "ROI",
     "snr": "SNR", "srg": "SRG",
 }  # fmt: skip
+_MEASURES = {
+    "avg_sensitivity": "Avg-sensitivity (to noise)",
+    "ebc": "Energy-based concentration (EBC)",
+    "first_layer_grad_rms": "First-layer gradient",
+    "fmce": "Feature-map contribution entropy",
+    "fmce_weighted": "Feature-map contribution entropy, weighted",
+    "grad_sparsity": "Gradient sparsity",
+    "gsi": "Gradient saturation index",
+    "gss": "Gradient signal strength",
+    "hfpr": "High-frequency power ratio",
+    "hoyer": "Hoyer sparsity",
+    "intensity_cv": "Coefficient of variation of the intensity",
+    "map_pearson": "Pearson correlation of noisy maps",
+    "map_spearman": "Spearman correlation of noisy maps",
+    "map_ssim": "SSIM of noisy maps",
+    "max_sensitivity": "Max-sensitivity (to noise)",
+    "mprt": "Random weights (MPRT)",
+    "out_of_fov_mass": "Mass outside the field",
+    "pap": "Percentage of activated pixels (PAP)",
+    "sensitivity_n": "Sensitivity-n",
+    "srg": "Symmetric relevance gain (SRG)",
+    "topk_iou": "Top-k IoU of noisy maps",
+}
+"""Measures whose spaced name would be no name."""
 _MINUS, _THIN = "−", "\u202f"
 """A true minus sign, and a space that keeps a number in one line."""
 
@@ -98,7 +122,9 @@ def answer_in_words(label: str) -> str:
 
 
 def measure_name(name: str) -> str:
-    """The measure with spaces, and acronyms as people write them."""
+    """The measure's own name, or its code with spaces and acronyms as people write them."""
+    if name in _MEASURES:
+        return _MEASURES[name]
     words = " ".join(_ACRONYMS.get(word, word) for word in name.split("_"))
     return words[0].upper() + words[1:]
 
