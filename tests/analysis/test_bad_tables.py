@@ -53,7 +53,9 @@ ONE_PATIENT = [
     pytest.param(lambda: conf_loc_corr(SCORE, VALUES, ONE, how=HOW).all, ONLY_ONE, id="confidence"),
     pytest.param(lambda: auc(TRUTH, SCORE, ONE), "only one patient has positive rows", id="AUC"),
     pytest.param(
-        lambda: compare_two(VALUES, VALUES + 1, ONE).difference, "cannot reach level", id="two"
+        lambda: compare_two(VALUES, VALUES + 1, ONE).difference,
+        "at 95 %: 1 patient",
+        id="two",
     ),
     pytest.param(
         lambda: subgroup_table(Mean(VALUES), list("aabbaa"), ONE, how=HOW)[0].estimate,

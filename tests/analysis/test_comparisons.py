@@ -160,7 +160,7 @@ def test_adjusted_p_values_are_those_of_statsmodels(adjust, name):
 
 
 DEGENERATE = [
-    pytest.param([1.0], [2.0], 1.0, None, "cannot reach", id="one patient"),
+    pytest.param([1.0], [2.0], 1.0, None, "too few for an interval at 95 %", id="one patient"),
     pytest.param([1.0] * 9, [1.0] * 9, 0.0, 1.0, None, id="no difference at all"),
     pytest.param([np.nan] * 3, [1.0] * 3, None, None, "no row has both", id="only NaN"),
     pytest.param([], [], None, None, "no row has both", id="no rows"),

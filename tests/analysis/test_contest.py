@@ -73,7 +73,7 @@ def test_ranks_are_of_patients_and_follow_the_direction():
 
 
 FEW = [
-    pytest.param([["P1"] * 4, 3], "1 units with every method", id="one patient"),
+    pytest.param([["P1"] * 4, 3], "1 patient with a number of every", id="one patient"),
     pytest.param([["P1", "P1", "P2", "P2"], 1], "one method only", id="one method"),
     pytest.param([[None] * 4, 3], None, id="images as the unit"),
 ]
@@ -112,7 +112,9 @@ def test_a_method_without_a_single_number_takes_no_test_from_the_others(others):
     assert contest.notes == (*alone.notes, "without a number, and left out: blank")
 
 
-@pytest.mark.parametrize(("methods", "reason"), [(1, "one method"), (2, "no row"), (3, "0 units")])
+@pytest.mark.parametrize(
+    ("methods", "reason"), [(1, "one method"), (2, "no row"), (3, "0 patients")]
+)
 def test_without_any_number_there_is_no_test(methods, reason):
     names = [str(n) for n in range(methods)]
     table = np.full((6, methods), np.nan)

@@ -129,7 +129,7 @@ def compare_many(
     complete = np.all(np.isfinite(values), axis=1)
     used = units.chosen(complete)
     means = unit_means(values[complete], used)
-    statistic, p, reason = _iman_davenport(means)
+    statistic, p, reason = _iman_davenport(means, used.counted)
     pairs = [
         compare_two(
             values[complete, one],
@@ -153,12 +153,12 @@ def compare_many(
 
 
 def _iman_davenport(
-    means: Float[np.ndarray, "unit method"],
+    means: Float[np.ndarray, "unit method"], counted: str
 ) -> tuple[float | None, float | None, str | None]:
     n_units, methods = means.shape
     means = _without_rounding(means)
     if n_units < 2:
-        return None, None, f"{n_units} units with every method; ranks need two or more"
+        return None, None, f"{counted} with a number of every method; ranks need two or more"
     if (np.ptp(means, axis=1) == 0).all():
         return None, None, "the methods agree on every unit"
     chi, _ = scipy.stats.friedmanchisquare(*means.T)
@@ -213,7 +213,7 @@ def _shift(
     if estimate is None:
         reason = "no row has both numbers"
     elif low is None:
-        reason = f"{used.counted} cannot reach level {level}"
+        reason = f"too few for an interval at {100 * level:g} %: {used.counted}"
     return Estimate(
         estimate=estimate,
         low=low,
