@@ -232,6 +232,27 @@ def test_a_calibrator_comes_back_from_disk_as_it_was(fit, tmp_path):
     assert read_calibrator(tmp_path / "grader.calibrator.json") == one
 
 
+BAD_THRESHOLDS = [
+    pytest.param({"threshold": 7}, "one of probabilities, 0 to 1, but is 7", id="above 1"),
+    pytest.param({"threshold": float("nan")}, "must be a finite number, but is nan", id="nan"),
+    pytest.param({"threshold": None}, "a threshold or the reason why there is none", id="none"),
+    pytest.param({"threshold": "high"}, "is damaged", id="a text"),
+    pytest.param({"rule": "youden"}, "rule must be one of coverage, risk, sgr", id="rule"),
+]
+
+
+@pytest.mark.parametrize(("changes", "says"), BAD_THRESHOLDS)
+def test_a_bad_threshold_is_refused_when_it_is_read_and_not_after_the_run(changes, says, tmp_path):
+    path = tmp_path / "c.json"
+    deferral = Deferral(threshold=0.8, rule="sgr", asked=0.1, coverage=0.6, risk=0.05, rows=150)
+    write_calibrator(fitted(Temperature(temperature=2.0), deferral), path)
+    table = json.loads(path.read_text())
+    table["deferral"] |= changes
+    path.write_text(json.dumps(table))
+    with pytest.raises(ModelError, match=says):
+        read_calibrator(path)
+
+
 def test_files_that_are_no_calibrator_are_named(tmp_path):
     path = tmp_path / "c.json"
     with pytest.raises(ModelError, match="cannot read the calibrator"):

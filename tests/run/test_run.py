@@ -367,6 +367,8 @@ PLANS = [
     pytest.param('as = "occlusion-8"', 'as = "gradcam"', "two methods are called", id="names"),
     pytest.param('level = "standard"', 'level = "fast"', "line 3: level = 'fast'", id="level"),
     pytest.param('folder = "out"', 'folders = "out"', "unknown key 'output.folders'", id="key"),
+    pytest.param("random_orders = 2", "threshold = 2",
+                 "unknown key 'measures.threshold'; known here: names, random_orders", id="no key"),
     pytest.param('files = "eyes/*"', "", "either files or manifest", id="no images"),
     pytest.param('files = "eyes/*"', 'files = "eyes/*"\nlabels = ["site"]', "of a manifest",
                  id="labels"),

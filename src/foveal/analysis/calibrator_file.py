@@ -26,7 +26,11 @@ _KINDS: Mapping[str, type[AbstractCalibrator]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FittedCalibrator:
-    """A calibrator with where it came from."""
+    """A calibrator with where it came from.
+
+    Raises:
+        ValueError: A deferral threshold that no probability can be set against.
+    """
 
     calibrator: AbstractCalibrator
     model: str
@@ -44,6 +48,13 @@ class FittedCalibrator:
     """Raw and calibrated numbers on patients that it was not fitted on."""
     deferral: Deferral | None = None
     """Chosen on calibrated probabilities of the predicted class."""
+
+    def __post_init__(self) -> None:
+        threshold = None if self.deferral is None else self.deferral.threshold
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(
+                f"the deferral threshold is one of probabilities, 0 to 1, but is {threshold}"
+            )
 
 
 def write_calibrator(fitted: FittedCalibrator, path: Path) -> None:

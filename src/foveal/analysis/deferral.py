@@ -1,7 +1,7 @@
 """Below which confidence a person is asked: chosen on calibration patients, with a guarantee."""
 
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, isfinite, log2
 from typing import Literal
 
 import numpy as np
@@ -10,10 +10,17 @@ from scipy.special import betaincinv
 
 from foveal.analysis.units import Units
 
+_RULES = ("coverage", "risk", "sgr")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deferral:
-    """Answers of at least this confidence are kept; below it a person is asked."""
+    """Answers of at least this confidence are kept; below it a person is asked.
+
+    Raises:
+        ValueError: A threshold that is no finite number, a rule that is not known, or neither a
+            threshold nor the reason why there is none.
+    """
 
     threshold: float | None
     rule: Literal["coverage", "risk", "sgr"]
@@ -31,6 +38,17 @@ class Deferral:
     notes: tuple[str, ...] = ()
     reason: str | None = None
     """Why there is no threshold: then a person is always asked."""
+
+    def __post_init__(self) -> None:
+        if self.rule not in _RULES:
+            raise ValueError(f"rule must be one of {', '.join(_RULES)}, but is {self.rule!r}")
+        if self.threshold is not None and not isfinite(self.threshold):
+            raise ValueError(f"the threshold must be a finite number, but is {self.threshold}")
+        if (self.threshold is None) != (self.reason is not None):
+            raise ValueError(
+                "a threshold or the reason why there is none, but got "
+                f"{self.threshold} and {self.reason!r}"
+            )
 
     def keeps(self, confidence: Num[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
         """Which answers are kept; what has no confidence goes to a person."""

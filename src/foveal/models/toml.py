@@ -60,8 +60,10 @@ def _sentence(detail: ErrorDetails, schema: type[BaseModel], text: str) -> str:
     line = _line(text, [part for part in location if isinstance(part, str)])
     at = f"line {line}: " if line else ""
     if detail["type"] == "extra_forbidden":
-        near = get_close_matches(str(location[-1]), _known(schema, location[:-1]), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = _known(schema, location[:-1])
+        near = get_close_matches(str(location[-1]), known, n=1)
+        hint = f"; known here: {', '.join(known)}" if known else ""
+        hint = f"; did you mean {near[0]!r}?" if near else hint
         return f"{at}unknown key {key!r}{hint}"
     if detail["type"] == "missing":
         return f"{at}missing key {key!r}"
