@@ -7,9 +7,9 @@ answer, so what no fact tells stays open.
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 
-from foveal.report import answers
-from foveal.report.answers import MATTERS, RUINED, STABLE
+from foveal.report import answers, measured
 from foveal.report.families import PLACE
+from foveal.report.measured import MATTERS, RUINED, STABLE
 from foveal.report.record import Record
 
 SECTIONS: Mapping[str, str] = {
@@ -89,55 +89,55 @@ FACTS: Mapping[str, Fact] = {
         files=_RUN,
         supply="a calibrator with a rule of deferral on the model card",
     ),
-    "place": Fact(answers.family(PLACE), section="together", files=_TABLES, supply=_MASKS),
+    "place": Fact(measured.family(PLACE), section="together", files=_TABLES, supply=_MASKS),
     "faithfulness": Fact(
-        answers.family(MATTERS),
+        measured.family(MATTERS),
         section="together",
         files=_TABLES,
         supply="measures of faithfulness: level “standard” in the plan",
     ),
     "stability": Fact(
-        answers.family(STABLE),
+        measured.family(STABLE),
         section="together",
         files=_TABLES,
         supply="measures of stability: level “standard” in the plan",
     ),
     "sanity": Fact(
-        answers.family(RUINED),
+        measured.family(RUINED),
         section="sanity",
         files=_TABLES,
         supply="measures with random weights and of another class: level “full” in the plan",
     ),
     "gate": Fact(
-        answers.gate,
+        measured.gate,
         section="diagnosis",
         files=_RUN,
         supply="a verdict over several patients: level “full” in the plan",
     ),
-    "chances": Fact(answers.chances, section="together", files=_TABLES, supply=_PROOF),
-    "missing": Fact(answers.missing, section="together", files=_TABLES, supply=_PROOF),
-    "regions": Fact(answers.regions, section="together", files=_TABLES, supply=_MASKS),
+    "chances": Fact(measured.chances, section="together", files=_TABLES, supply=_PROOF),
+    "missing": Fact(measured.missing, section="together", files=_TABLES, supply=_PROOF),
+    "regions": Fact(measured.regions, section="together", files=_TABLES, supply=_MASKS),
     "interpretation": Fact(
-        answers.interpretation, section="together", files=_TABLES, supply=_PROOF
+        measured.interpretation, section="together", files=_TABLES, supply=_PROOF
     ),
     "performance": Fact(
-        answers.concluded("performance"),
+        measured.concluded("performance"),
         section="performance",
         supply="the truth of each image, by a column of the manifest such as “grade”",
     ),
     "comparisons": Fact(
-        answers.concluded("comparisons"), section="compared", supply="two methods and a measure"
+        measured.concluded("comparisons"), section="compared", supply="two methods and a measure"
     ),
     "subgroups": Fact(
-        answers.concluded("subgroups"),
+        measured.concluded("subgroups"),
         section="groups",
         supply="columns of the manifest that make groups (“labels” in the plan): camera, sex, age",
     ),
     "gallery": Fact(
-        answers.concluded("gallery"), section="gallery", supply="an image that can be explained"
+        measured.concluded("gallery"), section="gallery", supply="an image that can be explained"
     ),
-    "findings": Fact(answers.findings, section="diagnosis", supply=_FINDINGS),
-    "shortcuts": Fact(answers.shortcuts, section="diagnosis", supply=_FINDINGS),
+    "findings": Fact(measured.findings, section="diagnosis", supply=_FINDINGS),
+    "shortcuts": Fact(measured.shortcuts, section="diagnosis", supply=_FINDINGS),
     "limits": Fact(answers.limits, section="limits"),
     "not_causal": Fact(answers.not_causal, section="limits"),
     "not_a_device": Fact(answers.not_a_device, section="limits"),
