@@ -164,7 +164,7 @@ def test_an_empty_map_keeps_the_numbers_of_its_gradients(model, eye, monkeypatch
 def test_every_level_holds_the_one_below_it():
     assert set(LEVELS["quick"]) < set(LEVELS["standard"]) < set(LEVELS["full"])
     added = set(LEVELS["full"]) - set(LEVELS["standard"])
-    assert added - set(PERTURBING) == {"mprt", "random_logit"}
+    assert added - set(PERTURBING) == {"mprt", "random_logit", "nuisance_stability"}
     assert {"sensitivity_n", "infidelity", "road_combined"} < added
 
 

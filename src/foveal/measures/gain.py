@@ -99,6 +99,9 @@ def srg(
     if len(curves) < len(made):
         why = next(arm.curves for arm in made.values() if isinstance(arm.curves, str))
         return SRG.none(why, params=params)
+    params |= {"patch_px": curves[0].patch_px, "patches": curves[0].patches}
+    params |= {"steps": len(curves[0].deletion.fractions) - 1}
+    params |= {"normalised": True} if asked.get("normalised") else {}
     random = [[_gain(other) for other in arm.controls.random] for arm in made.values()]
     null = tuple(median(draw) for draw in zip(*random, strict=True))
     normal = [_gain(own) / (ends(own)[0] - ends(own)[1]) for own in curves if differ(*ends(own))]

@@ -81,6 +81,8 @@ COLUMNS = (
            "as the measure says", "from low to high"),
     Column("ceiling", _NUMBER, "scores", "The best that any map could reach here, where known",
            "as the measure says", "from low to high"),
+    Column("params", _TEXT, "scores", "Settings the number depends on, such as baseline, scale, "
+           "patches and seed, as JSON"),
 )  # fmt: skip
 """A row is one score; a map without scores and an image that failed have one row each."""
 

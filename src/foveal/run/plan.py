@@ -30,11 +30,12 @@ _PERTURBING = (
 )  # fmt: skip
 _STABLE = (*STABILITY, "repeat_variance")
 _HEALTH = (*GRADIENTS, "intensity_cv", "hfpr")
+_CLINIC = "nuisance_stability"
 _SANITY = ("mprt", "random_logit")
 LEVELS: Mapping[Level, tuple[str, ...]] = {
     "quick": _PLACING,
     "standard": _PLACING + _PERTURBING + _HEALTH + _STABLE,
-    "full": _PLACING + tuple(PERTURBING) + _HEALTH + _STABLE + _SANITY,
+    "full": _PLACING + tuple(PERTURBING) + _HEALTH + _STABLE + (_CLINIC,) + _SANITY,
 }
 """Which measures a level runs; `full` measures the stability of methods too that send probes of
 their own."""
