@@ -234,6 +234,39 @@ def test_a_drop_at_the_lesions_own_size_goes_before_the_one_at_five_percent():
     assert diagnose(HEALTHY, table).label == "PASS"
 
 
+@pytest.mark.parametrize(
+    ("matched", "five", "lesions", "label"),
+    [
+        (False, True, False, "SHORTCUT_SUSPECTED"),
+        (True, False, False, "SHORTCUT_SUSPECTED"),
+        (False, False, False, "REDUNDANT_OR_OOD"),
+        (False, True, True, "MISLEADING_MAP"),
+        (True, False, True, "MIXED_EVIDENCE"),
+    ],
+)
+def test_where_the_lesions_do_not_matter_a_larger_region_of_the_map_is_asked_for(
+    matched: bool, five: bool, lesions: bool, label: str
+):
+    """Beside lesions that do matter, areas stay equal."""
+    table = {
+        **POOR,
+        "matched": score(
+            "excess_drop", 0.2, region=LESIONS, parts={"percentile": 1.0 if matched else 0.4}
+        ),
+        "five": score("excess_drop", 0.3, parts={"percentile": 1.0 if five else 0.4}),
+        "lesion_drop": drop("lesion_drop", high=lesions),
+    }
+    found = diagnose(HEALTHY, table)
+    assert found.label == label
+    told = [one.region for one in found.evidence if one.measure == "excess_drop"]
+    assert told == ([LESIONS] if lesions else [LESIONS, None])
+
+
+def test_evidence_is_told_once():
+    found = diagnose(HEALTHY, POOR, drops(map=True, lesions=False))
+    assert [one.measure for one in found.evidence].count("excess_drop") == 1
+
+
 CAUSES = {
     "resolution_limited": {
         "hfpr": score("hfpr", 0.1, params={"grid": [8, 8]}),

@@ -32,6 +32,7 @@ Look = tuple[str, bool]
 """A measure, and whether it is taken on the lesions."""
 _PLACE: tuple[Look, ...] = (("dice_over_max", True), ("dice", True), ("mass_lift", True))
 _MAP: Look = ("excess_drop", True)
+_MAP_AT_FIVE_PERCENT: Look = ("excess_drop", False)
 _LESIONS: Look = ("lesion_drop", True)
 _LOOK_AT_FILE = (
     "look at the map's file, its grid and its scale; ask who made it what its values mean"
@@ -66,25 +67,30 @@ def _focus(
     place: str,
     next_step: str,
     *,
-    map: Answer = None,
-    lesions: Answer = None,
+    map: bool,
+    lesions: bool | None = None,
     elsewhere: str | None = None,
 ) -> Row:
-    """A check of where the map lies, and of what the model depends on."""
+    """A check of where the map lies, and of what the model depends on.
+
+    Map and lesions are compared at equal areas. Where the lesions do not matter there is nothing to
+    compare, and the map's strongest 5 % of the field may answer for it too.
+    """
+    at_some_size = lesions is False
 
     def holds(known: Known) -> Answer:
-        answers = [_placed(place)(known)]
-        if map is not None:
-            answers.append(known.map_matters if map else negated(known.map_matters))
+        matters = known.map_matters_at_some_size if at_some_size else known.map_matters
+        answers = [_placed(place)(known), matters if map else negated(matters)]
         if lesions is not None:
             answers.append(known.lesions_matter if lesions else negated(known.lesions_matter))
         return both(*answers)
 
-    drops = (() if map is None else (_MAP,)) + (() if lesions is None else (_LESIONS,))
+    drops = (_MAP,) + (() if lesions is None else (_LESIONS,))
+    larger = (_MAP_AT_FIVE_PERCENT,) if at_some_size else ()
     return Row(
         label=label,
         holds=holds,
-        looks_at=(*_PLACE, *drops, ("early_auc", False)),
+        looks_at=(*_PLACE, *drops, *larger, ("early_auc", False)),
         needs=(("dice", True), *drops),
         next_step=next_step,
         elsewhere=elsewhere,
@@ -266,9 +272,8 @@ def frequencies(findings: Iterable[Finding]) -> dict[str, int]:
 
 
 def _evidence(row: Row, known: Known) -> Iterator[Evidence]:
-    for name, on_lesions in row.looks_at:
-        region, score = _found(known, name, on_lesions)
-        yield _told(name, region, score)
+    looks = [(name, *_found(known, name, on_lesions)) for name, on_lesions in row.looks_at]
+    yield from dict.fromkeys(_told(*look) for look in looks)
     if row.label == "UNVERIFIED_FOCUS":
         for region, score in known.shares().items():
             yield _told("region_shares", region, score)

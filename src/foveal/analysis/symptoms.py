@@ -149,6 +149,17 @@ class Known:
         return matters(self.score("excess_drop", on_lesions=True) or self.score("excess_drop"))
 
     @property
+    def map_matters_at_some_size(self) -> Answer:
+        """Whether one of the two regions matters: as large as the lesions, or 5 % of the field.
+
+        Where neither the lesions nor as much of the map matter, a larger region is the next thing
+        to ask for: less than a cell of a coarse map, or a part of what it marks, leaves the rest.
+        """
+        drops = (self.score("excess_drop", on_lesions=True), self.score("excess_drop"))
+        known = [answer for answer in map(matters, drops) if answer is not None]
+        return any(known) if known else None
+
+    @property
     def lesions_matter(self) -> Answer:
         """The same for the marked lesions."""
         return matters(self.score("lesion_drop", on_lesions=True))
