@@ -1,4 +1,4 @@
-"""Maps made on purpose: noise, a diffuse one, the lesions themselves, and a place far from them."""
+"""Maps made on purpose: noise, a diffuse one, the lesions, a place far from them, edges."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from foveal.explainers.base import AbstractExplainer, Fold, Frame, MethodCard, Need, Seen
@@ -51,12 +52,16 @@ def outlines(image: Tensor, lesions: Tensor | None) -> Tensor:
 def elsewhere(image: Tensor, lesions: Tensor | None) -> Tensor:
     """A blob as far from the lesions as the eye allows."""
     rows, columns = np.mgrid[: image.shape[1], : image.shape[2]]
-    marked = np.argwhere(outlines(image, lesions).numpy() > 0)
     middle = (image.shape[1] - 1) / 2
-    inside = np.argwhere(np.hypot(rows - middle, columns - middle) < 0.7 * middle)
-    away = np.linalg.norm(inside[:, None] - marked[None], axis=2).min(axis=1)
-    row, column = inside[away.argmax()]
+    inside = np.hypot(rows - middle, columns - middle) < 0.7 * middle
+    away = np.where(inside, distance_transform_edt(outlines(image, lesions).numpy() == 0), -1)
+    row, column = np.unravel_index(away.argmax(), away.shape)
     return torch.from_numpy(np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 72.0)).float()
+
+
+def edges(image: Tensor, lesions: Tensor | None) -> Tensor:
+    """How steep the image is: no model is asked."""
+    return torch.hypot(*torch.gradient(image.mean(dim=0)))
 
 
 MAKERS: Mapping[str, Callable[[Tensor, Tensor | None], Tensor]] = {
@@ -64,4 +69,5 @@ MAKERS: Mapping[str, Callable[[Tensor, Tensor | None], Tensor]] = {
     "diffuse": diffuse,
     "outlines": outlines,
     "elsewhere": elsewhere,
+    "edges": edges,
 }
