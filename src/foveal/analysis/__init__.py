@@ -57,8 +57,12 @@ from foveal.analysis.faithfulness import (
     separations,
     uninformative,
 )
+from foveal.analysis.icc_anova import icc_anova
 from foveal.analysis.mixed import mixed_model
+from foveal.analysis.mrmc import Mrmc, NonInferiority, mrmc
+from foveal.analysis.mrmc_size import mrmc_power, size_for_mrmc
 from foveal.analysis.multiplicity import benjamini_hochberg, holm
+from foveal.analysis.obuchowski_rockette import Components
 from foveal.analysis.performance import (
     ClassScores,
     Grades,
@@ -75,6 +79,12 @@ from foveal.analysis.performance import (
 )
 from foveal.analysis.proper_scores import Murphy, log_losses, murphy, squared_errors
 from foveal.analysis.proportions import mcnemar, proportion, wilson
+from foveal.analysis.reader_figures import (
+    ReaderFigures,
+    reader_aucs,
+    reader_figures,
+    reader_rates,
+)
 from foveal.analysis.recalibrated import Recalibration, recalibrate, split_by_patient
 from foveal.analysis.recalibration import (
     fit_bayesian,
@@ -120,6 +130,7 @@ __all__ = [
     "ClassLine",
     "ClassScores",
     "Comparison",
+    "Components",
     "ConfidenceLocalisation",
     "Contest",
     "Deferral",
@@ -131,13 +142,16 @@ __all__ = [
     "MacroAuc",
     "MacroF1",
     "Mean",
+    "Mrmc",
     "Murphy",
+    "NonInferiority",
     "OverlapLine",
     "PartialSpearman",
     "Platt",
     "ProxyCheck",
     "QuadraticKappa",
     "RankAgreement",
+    "ReaderFigures",
     "Recalibration",
     "ReliabilityBin",
     "RiskCoverage",
@@ -186,6 +200,7 @@ __all__ = [
     "hodges_lehmann",
     "holm",
     "icc",
+    "icc_anova",
     "informative_gain",
     "interval",
     "krippendorff_alpha",
@@ -194,6 +209,8 @@ __all__ = [
     "mcnemar",
     "mean_intervals",
     "mixed_model",
+    "mrmc",
+    "mrmc_power",
     "murphy",
     "proportion",
     "quadratic_kappa",
@@ -201,12 +218,16 @@ __all__ = [
     "rates",
     "raw_agreement",
     "read_calibrator",
+    "reader_aucs",
+    "reader_figures",
+    "reader_rates",
     "recalibrate",
     "reliability_table",
     "risk_coverage",
     "separations",
     "sign_flip",
     "size_for_auc",
+    "size_for_mrmc",
     "size_for_paired_difference",
     "size_for_proportion",
     "smooth_curve",
