@@ -1,12 +1,20 @@
 """Tables in, conclusions out: how sure, for whom, and which is better. Never sees a model."""
 
 from foveal.analysis.agreement import (
+    FleissKappa,
+    KrippendorffAlpha,
     fleiss_kappa,
     gwet_ac,
     icc,
     krippendorff_alpha,
     raw_agreement,
     weighted_kappa,
+)
+from foveal.analysis.agreement_size import (
+    SimulatedSize,
+    size_for_agreement,
+    size_for_icc,
+    size_for_icc_above,
 )
 from foveal.analysis.auc import Auc, MacroAuc, auc, compare_auc
 from foveal.analysis.calibration import (
@@ -85,6 +93,13 @@ from foveal.analysis.reader_figures import (
     reader_figures,
     reader_rates,
 )
+from foveal.analysis.reader_overlap import (
+    ReaderOverlap,
+    RoiAgreement,
+    reader_overlap,
+    region_dice,
+    roi_agreement,
+)
 from foveal.analysis.recalibrated import Recalibration, recalibrate, split_by_patient
 from foveal.analysis.recalibration import (
     fit_bayesian,
@@ -93,6 +108,7 @@ from foveal.analysis.recalibration import (
     fit_temperature,
 )
 from foveal.analysis.reliability import ReliabilityBin, reliability_table
+from foveal.analysis.reliance import Reading, Reliance, reliance, reliance_model
 from foveal.analysis.resampling import Bootstrap, interval, mean_intervals
 from foveal.analysis.sample_size import (
     auc_error,
@@ -137,8 +153,10 @@ __all__ = [
     "Estimate",
     "Family",
     "FittedCalibrator",
+    "FleissKappa",
     "Grades",
     "Isotonic",
+    "KrippendorffAlpha",
     "MacroAuc",
     "MacroF1",
     "Mean",
@@ -152,12 +170,17 @@ __all__ = [
     "QuadraticKappa",
     "RankAgreement",
     "ReaderFigures",
+    "ReaderOverlap",
+    "Reading",
     "Recalibration",
     "ReliabilityBin",
+    "Reliance",
     "RiskCoverage",
+    "RoiAgreement",
     "SelectiveRate",
     "SelectiveRisk",
     "Separation",
+    "SimulatedSize",
     "Spearman",
     "Standing",
     "Subgroup",
@@ -220,13 +243,21 @@ __all__ = [
     "read_calibrator",
     "reader_aucs",
     "reader_figures",
+    "reader_overlap",
     "reader_rates",
     "recalibrate",
+    "region_dice",
     "reliability_table",
+    "reliance",
+    "reliance_model",
     "risk_coverage",
+    "roi_agreement",
     "separations",
     "sign_flip",
+    "size_for_agreement",
     "size_for_auc",
+    "size_for_icc",
+    "size_for_icc_above",
     "size_for_mrmc",
     "size_for_paired_difference",
     "size_for_proportion",

@@ -18,6 +18,7 @@ def mixed_model(
     units: Units,
     *,
     within: Sequence[Hashable] | None = None,
+    blocks: Sequence[Hashable] | None = None,
     level: float = 0.95,
 ) -> tuple[Comparison, ...]:
     """How far each method's mean lies from that of the first, in a linear mixed model.
@@ -26,7 +27,8 @@ def mixed_model(
     for each patient and, where `within` names the image or eye of each row, one for each of those
     inside its patient. Fitted by REML; intervals and p-values are Wald's, adjusted after Holm.
     Without `within`, differences between the images of a patient count as error, which makes the
-    intervals wide. Rows without a number do not count.
+    intervals wide. `blocks` names what has a level of its own that is not drawn, such as the reader
+    of each row. Rows without a number do not count.
 
     Raises:
         FovealError: statsmodels is not installed.
@@ -36,7 +38,8 @@ def mixed_model(
         Laird & Ware 1982; for two eyes, Ying et al. 2017.
     """
     names = list(dict.fromkeys(methods))
-    lengths = {len(values), len(methods), len(units.codes), len(within or methods)}
+    columns = (values, methods, units.codes, within or methods, blocks or methods)
+    lengths = set(map(len, columns))
     if len(lengths) != 1 or len(names) < 2:
         raise ValueError(
             "a mixed model needs two methods or more and columns of one length, but has "
@@ -45,8 +48,11 @@ def mixed_model(
     present = np.isfinite(values)
     used = units.chosen(present)
     method = np.array([names.index(name) for name in methods])[present]
-    inner = None if within is None else np.array(list(map(str, within)))[present]
-    fit = _fit(values[present].astype(np.float64), method, used, inner, len(names))
+    inner, block = (
+        None if column is None else np.array(list(map(str, column)))[present]
+        for column in (within, blocks)
+    )
+    fit = _fit(values[present].astype(np.float64), method, used, (inner, block), len(names))
     adjusted = holm([fit.p(k) for k in range(1, len(names))])
     return tuple(
         Comparison(
@@ -93,7 +99,7 @@ def _fit(
     values: Float[np.ndarray, " row"],
     method: Int[np.ndarray, " row"],
     used: Units,
-    inner: np.ndarray | None,
+    inner_and_block: tuple[np.ndarray | None, np.ndarray | None],
     methods: int,
 ) -> _Fit:
     none = np.empty(0)
@@ -103,7 +109,7 @@ def _fit(
         return _Fit(effects=none, errors=none, reason="a method has no number at all")
     if np.ptp(values) == 0:
         return _Fit(effects=none, errors=none, reason="all numbers are the same")
-    model = _model(values, method, used, inner)
+    model = _model(values, method, used, *inner_and_block)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -124,12 +130,17 @@ def _model(
     method: Int[np.ndarray, " row"],
     used: Units,
     inner: np.ndarray | None,
+    block: np.ndarray | None,
 ):
     try:
         import pandas as pd
         from statsmodels.regression.mixed_linear_model import MixedLM
     except ImportError as problem:
         raise FovealError("mixed models need statsmodels: pip install 'foveal[stats]'") from problem
-    table = pd.DataFrame({"value": values, "method": method, "unit": used.codes, "inner": inner})
+    table = pd.DataFrame(
+        {"value": values, "method": method, "unit": used.codes, "inner": inner, "block": block}
+    )
     parts = None if inner is None else {"inner": "0 + C(inner)"}
-    return MixedLM.from_formula("value ~ C(method)", table, groups="unit", vc_formula=parts)
+    # The methods come first: their effects are read by place.
+    formula = "value ~ C(method)" + " + C(block)" * (block is not None)
+    return MixedLM.from_formula(formula, table, groups="unit", vc_formula=parts)
