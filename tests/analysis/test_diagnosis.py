@@ -157,6 +157,12 @@ def test_what_all_maps_of_a_small_cohort_lack_is_said():
     assert any("METHOD_INSENSITIVE not ruled out: too few" in one for one in found.unchecked)
 
 
+def test_one_drawing_for_every_image_is_insensitive_whatever_its_auroc():
+    parts = {"passed": False, "unchanged": True, "auroc_interval": [0.45, 0.55]}
+    fixed = score("mprt", 1.0, parts=parts).score
+    assert diagnose(HEALTHY, gate=fixed).label == "METHOD_INSENSITIVE"
+
+
 def test_without_a_gate_the_finding_says_that_it_was_not_run():
     found = diagnose(HEALTHY, GOOD, drops(map=True, lesions=True), gate=None)
     assert found.label == "PASS"
