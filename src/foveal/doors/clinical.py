@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, get_args
 
+from foveal.analysis.records import pooled_target
 from foveal.core import Finding, Image, Region, Score, Target
 from foveal.doors.result import Reading, Result
 from foveal.explainers.plan import Layers, MethodLike, named_explainers
@@ -20,6 +21,7 @@ from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Question, look, losses_of
 from foveal.run.one_image import explain as explain_look
 from foveal.run.plan import LEVELS, RANDOM, Level, is_costly, measures_named
+from foveal.run.shuffling import LIKENESS, shuffled_of, stable_places
 from foveal.run.together import apart, explain_together
 from foveal.store import Measured
 
@@ -155,6 +157,10 @@ def measure(
             max_batch=max_batch,
             explainers=explainers,
         )
+    if not LIKENESS.keys().isdisjoint(names):
+        measured = [one for reading in result.readings for one in reading.scored()]
+        places = stable_places(measured)
+        result.shuffled |= shuffled_of(result.model.card.name, _witnesses(result), places)
     diagnose(result)
     if result.folder is not None:
         result.save(result.folder, identity=result.identity)
@@ -194,7 +200,10 @@ def _witnesses(result: Result) -> list[Witness]:
             pixels=reading.seen.image.pixels,
             field=reading.seen.field.mask,
             target=_fixed(reading),
-            maps={answer.key: answer.attribution for answer in reading.answers},
+            drawn={
+                (pooled_target(answer.attribution.target), answer.key): answer.attribution
+                for answer in reading.answers
+            },
         )
         found.setdefault(patient, witness)
     return list(found.values())[:WITNESSES]

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from foveal.analysis.shuffled import Shuffled, against_shuffled
 from foveal.core import Attribution, Finding, Image, Region, Score
 from foveal.images import MapGrid, map_from_array, read_map
 from foveal.measures.base import Array, as_numpy
@@ -98,6 +99,11 @@ class Result:
         """How it was saved there."""
         self.gates: Gates = {}
         """Which methods notice a ruined model, where `mprt` was measured over several patients."""
+        self.shuffled: Shuffled = {}
+        """How alike maps of different patients are, where that was asked of maps of noisy copies.
+
+        The report holds `map_ssim` and its like against the mean of these pairs.
+        """
 
     @property
     def images(self) -> list[Image]:
@@ -177,6 +183,7 @@ class Result:
         reading = self.readings[image]
         name = reading.name if identity == "keep" else f"image {image % len(self.readings) + 1}"
         case = reading.case(Identity(keep=True, secret=b""), name=name)
+        case = against_shuffled(case, self.shuffled)
         return case if identity == "keep" else replace(case, patient=None, eye=None, visit=None)
 
     def add_map(

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from foveal.analysis.shuffled import shuffled_facts
 from foveal.core import Score
 from foveal.doors.result import Result
 from foveal.report import proof_of, write_audit, write_figures, write_page
@@ -54,6 +55,7 @@ def save_result(result: Result, folder: Path, *, identity: Literal["pseudonym", 
         "command": "result.save(FOLDER)",
         "together": [_over_all_images(one) for one in result.together],
         "gates": gate_facts(result.gates),
+        "shuffled": shuffled_facts(result.shuffled),
         **facts(question.explainers, [result.model], measured_names(result)),
     }
     header["methods"] = [*header["methods"], *_elsewhere(result)]

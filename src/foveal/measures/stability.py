@@ -23,6 +23,7 @@ from foveal.measures.similarity import STATISTICS, Statistic, similarities, vari
 
 _COST = "51 explanations for all measures of stability together"
 _NOISE = "under Gaussian noise of 1 %"
+_OTHERS = "the same for pairs of maps of different patients, which a run of two or more has; else"
 _FLIPPED = "the map is zero, or the prediction changes under every draw"
 _FLAT = "the map is constant, or the prediction changes under every draw"
 
@@ -56,8 +57,8 @@ MAP_SSIM = MeasureCard(
     direction="higher",
     range=(-1, 1),
     needs=("explainer",),
-    chance="the same for maps of other images, else for the map turned by half a circle: two "
-    "blobs that do not even touch can reach 0.72",
+    chance=f"{_OTHERS} for the map turned by half a circle: two blobs that do not even touch can "
+    "reach 0.72",
     missing=f"{_FLAT}, or its grid has fewer than 11 rows or columns",
     cost=_COST,
     reference="Wang et al. 2004, with their window, over the field of maps divided by their "
@@ -69,7 +70,7 @@ MAP_PEARSON = MeasureCard(
     direction="higher",
     range=(-1, 1),
     needs=("explainer",),
-    chance="0, or the same for maps of other images",
+    chance=f"{_OTHERS} 0",
     missing=_FLAT,
     cost=_COST,
     reference="Pearson correlation over the field",
@@ -80,7 +81,7 @@ MAP_SPEARMAN = MeasureCard(
     direction="higher",
     range=(-1, 1),
     needs=("explainer",),
-    chance="0, or the same for maps of other images",
+    chance=f"{_OTHERS} 0",
     missing=_FLAT,
     cost=_COST,
     reference="Spearman correlation over the field, as in Adebayo et al. 2018",
@@ -91,7 +92,7 @@ TOPK_IOU = MeasureCard(
     direction="higher",
     range=(0, 1),
     needs=("explainer",),
-    chance="0.053, or the same for maps of other images",
+    chance=f"{_OTHERS} 0.053",
     missing=_FLAT,
     cost=_COST,
     reference="Jaccard 1912 of the positive pixels among the strongest tenth of the field",

@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from foveal.analysis import diagnose_map, variance_limit
+from foveal.analysis.shuffled import shuffled_facts, shuffled_kept
 from foveal.core import Finding
 from foveal.models import Model
 from foveal.run.elsewhere import ELSEWHERE
 from foveal.run.gating import Gates, gate_facts, gates_kept, gates_of, witnesses_of
 from foveal.run.measuring import Yardstick
+from foveal.run.shuffling import LIKENESS, shuffled_of, stable_places
 from foveal.store import MapName, Run, Scored
 
 GATE = "mprt"
@@ -22,16 +24,21 @@ def conclude(run: Run, yardstick: Yardstick, models: Sequence[Model]) -> None:
         StoreError: A damaged shard, or one that cannot be written.
         PlanError: A method that cannot be asked again for the gate.
     """
-    if GATE in yardstick.names and models:
-        gates = gates_kept(run)
+    gated = GATE in yardstick.names
+    stable = not LIKENESS.keys().isdisjoint(yardstick.names)
+    if models and (gated or stable):
+        gates, shuffled = gates_kept(run), shuffled_kept(run.header)
+        places = stable_places(_scored(run)) if stable else []
         for model in models:
-            gates |= gates_of(
-                model,
-                witnesses_of(run.cases(), model),
-                seed=yardstick.seed,
-                max_batch=yardstick.max_batch,
-            )
-        run.write_header({**run.header, "gates": gate_facts(gates)})
+            witnesses = witnesses_of(run.cases(), model)
+            if gated:
+                gates |= gates_of(
+                    model, witnesses, seed=yardstick.seed, max_batch=yardstick.max_batch
+                )
+            shuffled |= shuffled_of(model.card.name, witnesses, places)
+        told = {"gates": gate_facts(gates)} if gated else {}
+        told |= {"shuffled": shuffled_facts(shuffled)} if stable else {}
+        run.write_header({**run.header, **told})
     renew_findings(run)
 
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from foveal.analysis.records import pooled_target
 from foveal.core import Attribution, PlanError, Score
 from foveal.explainers import AbstractExplainer, Frame
 from foveal.explainers.engine import explain_batch
@@ -22,7 +23,7 @@ from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.again import explainer_again
 from foveal.run.one_image import network_of
-from foveal.store import Case, Run, View
+from foveal.store import Case, Run
 from foveal.store.tables import dumped
 
 WITNESSES = 12
@@ -41,9 +42,15 @@ class Witness:
     """Prepared, in display units."""
     field: Bool[np.ndarray, "row column"]
     target: TargetLike
-    """What all of its maps explain, its class fixed beforehand."""
-    maps: Mapping[str, Attribution]
-    """By their names in the run, for the first question."""
+    """What its maps of the first question explain, its class fixed beforehand."""
+    drawn: Mapping[tuple[str, str], Attribution]
+    """All its maps, by their question and their names in the run."""
+
+    @property
+    def maps(self) -> dict[str, Attribution]:
+        """By their names, for the first question."""
+        first = next(iter(self.drawn))[0]
+        return {key: made for (question, key), made in self.drawn.items() if question == first}
 
 
 def gates_of(
@@ -97,7 +104,10 @@ def witnesses_of(cases: Iterable[Case], model: Model) -> list[Witness]:
                     pixels=view.pixels,
                     field=view.field,
                     target=model.target(name),
-                    maps=_first_maps(view),
+                    drawn={
+                        (pooled_target(one.attribution.target), one.key): one.attribution
+                        for one in view.explained
+                    },
                 )
         if len(found) == WITNESSES:
             break
@@ -116,13 +126,6 @@ def gates_kept(run: Run) -> Gates:
     """The gates of a run; none in a run that did not ask for them."""
     kept: Sequence[Mapping[str, Any]] = run.header.get("gates", [])  # type: ignore[assignment]
     return {(one["model"], one["key"]): _score(one["score"]) for one in kept}
-
-
-def _first_maps(view: View) -> dict[str, Attribution]:
-    """The maps of the first question: of `predicted: Mild` that is `predicted`."""
-    asked = [one.attribution.target.partition(": ")[0] for one in view.explained]
-    pairs = zip(view.explained, asked, strict=True)
-    return {one.key: one.attribution for one, question in pairs if question == asked[0]}
 
 
 def _task(made: Attribution, explainer: AbstractExplainer) -> Task:
