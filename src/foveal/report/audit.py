@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from foveal.analysis.shuffled import against_shuffled, shuffled_kept
 from foveal.core import REASONS, StoreError
 from foveal.report.carry import way_of
 from foveal.report.cohort import Cohort, Pool, beats_chance
@@ -59,7 +60,7 @@ def schema() -> Mapping[str, object]:
 def _pieces(run: Run, proof: Proof | None) -> Iterator[str]:
     """The file in pieces, so that no more than one case is in memory."""
     cohort, traits = Cohort(), Traits()
-    diagnoses = Diagnoses()
+    diagnoses, shuffled = Diagnoses(), shuffled_kept(run.header)
     head = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -70,6 +71,7 @@ def _pieces(run: Run, proof: Proof | None) -> Iterator[str]:
     comma = "\n"
     for number in run.numbers():
         for case in run.cases_of(number):
+            case = against_shuffled(case, shuffled)
             cohort.add(case)
             diagnoses.add(case)
             traits.add(case)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from foveal.analysis.shuffled import against_shuffled, shuffled_kept
 from foveal.core import StoreError
 from foveal.report.cohort import Cohort
 from foveal.report.concepts import concept_scores, methods_of
@@ -136,9 +137,10 @@ def _read(
     run: Run, sections: _Sections, diagnoses: Diagnoses, traits: Traits, chapter: Chapter
 ) -> Cohort:
     """Read every case once: count it, and set its section where the page will show it."""
-    cohort = Cohort()
+    cohort, shuffled = Cohort(), shuffled_kept(run.header)
     template = environment().get_template("case.html")
     for case in run.cases():
+        case = against_shuffled(case, shuffled)
         cohort.add(case)
         diagnoses.add(case)
         traits.add(case)

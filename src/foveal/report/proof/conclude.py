@@ -11,6 +11,7 @@ from foveal.analysis.estimate import Estimate, Unit
 from foveal.analysis.gains import with_informative_gains
 from foveal.analysis.records import Place, Records, read_records
 from foveal.analysis.resampling import Bootstrap, mean_intervals
+from foveal.analysis.shuffled import shuffled_kept, with_shuffled_chance
 from foveal.analysis.units import Units
 from foveal.report.proof.groups import LARGE, Groups, groups
 from foveal.report.proof.matches import Match, matches
@@ -60,6 +61,7 @@ def proof_of(run: Run, header: Mapping[str, Any] | None = None) -> Proof:
     """
     header = run.header if header is None else header
     records = with_informative_gains(run, read_records(run))
+    records = with_shuffled_chance(records, shuffled_kept(header))
     seed = header.get("seed")
     how = bootstrap(len(records.images), seed if isinstance(seed, int) else 0)
     models = [(model, judged(records, model)) for model in header["models"]]
