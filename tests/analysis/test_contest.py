@@ -107,6 +107,12 @@ def test_a_method_without_a_single_number_takes_no_test_from_the_others(others):
         None,
     )
     assert [s.method for s in contest.standings] == names
+    ranked, with_rank = (
+        compare_measures({"m": one}, units, names=own, higher={"m": True}, how=QUICK)["m"]
+        for one, own in ((table, [n for n in names if n != "blank"]), (with_blank, names))
+    )
+    ranks = [standing.rank for standing in ranked.standings]
+    assert [s.rank for s in with_rank.standings] == [ranks[0], None, *ranks[1:]]
     assert (contest.p, contest.pairs) == (alone.p, alone.pairs)
     assert (contest.n_units, contest.reason) == (alone.n_units, alone.reason)
     assert contest.notes == (*alone.notes, "without a number, and left out: blank")

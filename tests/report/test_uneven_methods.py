@@ -48,6 +48,30 @@ def uneven(make_case, make_view, make_map, make_score, make_run):
 
 
 @pytest.fixture(scope="module")
+def elsewhere(make_case, make_view, make_map, make_score, make_run):
+    """Three methods on two eyes; the second is of maps made elsewhere, without any stability."""
+
+    def scores(mass, moved):
+        found = {"value": None, "reason": "made_elsewhere"} if moved is None else {"value": moved}
+        settings = {"name": "max_sensitivity", "direction": "lower", "range": (0, 2), **found}
+        return (
+            Measured(score=make_score(value=mass, chance=0.3), region="all lesions"),
+            Measured(score=make_score(**settings)),
+        )
+
+    values = {"gradcam": (0.3, 0.5), "drawn": (0.9, None), "lrp": (0.6, 0.2)}
+    cases = []
+    for number in range(2):
+        made = tuple(
+            make_map(key=key, scores=scores(mass + number / 10, moved))
+            for key, (mass, moved) in values.items()
+        )
+        view = make_view(explained=made, regions=(), losses=())
+        cases.append(make_case(f"I-{number}", patient=f"P-{number}", views=(view,)))
+    return proof_of(make_run(cases))
+
+
+@pytest.fixture(scope="module")
 def told(uneven):
     page = write_page(uneven, max_cases=0).read_text(encoding="utf-8")
     return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", page))
@@ -80,6 +104,22 @@ def test_each_box_has_a_chance_of_its_own(uneven):
         line.tolist() for part in plot.figure.axes[0].collections for line in part.get_segments()
     ]
     assert drawn == [[[-0.4, 0.3], [0.4, 0.3]], [[0.6, 0.3], [1.4, 0.3]]]
+
+
+def test_a_method_without_any_number_leaves_the_others_their_ranks_and_boxes(elsewhere):
+    rows = {row.measure: row for row in elsewhere.matches[0].rows}
+    stable = rows["max_sensitivity"]
+    assert (stable.shared, stable.shared_images) == ((0.5, None, 0.2), 2)
+    assert [one.rank for one in stable.contest.standings] == [2, None, 1]
+    assert rows["relevance_mass"].shared == pytest.approx((0.35, 0.95, 0.65))
+    heat, boxes = list(map_plots(elsewhere.matches, (), str))
+    drawn = [[text.get_text(), text.get_color()] for text in heat.figure.axes[0].texts]
+    assert ["none", "black"] in drawn
+    assert len(drawn) == 6
+    assert heat.words.endswith(": lrp.")
+    panel = next(a for a in boxes.figure.axes if len(a.get_xticks()) == 2)
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["gradcam", "lrp"]
+    assert boxes.words.endswith(": gradcam median 0.5, lrp median 0.2.")
 
 
 def test_the_sanity_gate_holds_the_verdict_over_patients(told):

@@ -25,8 +25,9 @@ class Standing:
     valid: int
     """Images that have a number."""
     rank: float | None
-    """Mean over the patients of the method's rank among all methods, 1 the best; `None` where
-    neither way is better, or no patient has a number of every method."""
+    """Mean over the patients of the method's rank among the methods that have any number, 1 the
+    best; `None` where neither way is better, the method has no number, or no patient has one of
+    every other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Contest:
     """After Holm over all measures that were compared together."""
     test: str
     n_units: int
-    """Patients with a number of every method."""
+    """Patients with a number of every method that has any."""
     notes: tuple[str, ...] = ()
     reason: str | None = None
     """Why there is no test."""
@@ -169,11 +170,14 @@ def _of_many(
 def _ranks(
     table: Float[np.ndarray, "row method"], units: Units, higher: bool | None
 ) -> list[float | None]:
-    complete = np.all(np.isfinite(table), axis=1)
-    if higher is None or not complete.any():
+    there = np.isfinite(table).any(axis=0)
+    complete = np.isfinite(table[:, there]).all(axis=1)
+    if higher is None or not there.any() or not complete.any():
         return [None] * table.shape[1]
-    means = unit_means(table[complete], units.chosen(complete))
-    return scipy.stats.rankdata(-means if higher else means, axis=1).mean(axis=0).tolist()
+    means = unit_means(table[complete][:, there], units.chosen(complete))
+    ranks = np.full(len(there), np.nan)
+    ranks[there] = scipy.stats.rankdata(-means if higher else means, axis=1).mean(axis=0)
+    return [rank if np.isfinite(rank) else None for rank in ranks.tolist()]
 
 
 def _median(column: Float[np.ndarray, " row"]) -> float | None:

@@ -32,12 +32,13 @@ class MatchRow:
     """Of each method the explained images that were not measured: without its map, or without the
     region."""
     shared: tuple[float | None, ...]
-    """Of each method the mean over the images that have a number of every method."""
+    """Of each method the mean over the images that have a number of every method that has any;
+    `None` for a method without."""
     shared_images: int
     chance: tuple[float | None, ...]
     """Of each method the mean chance level, where it is known."""
     means: Float[np.ndarray, "unit method"]
-    """Of each patient with a number of every method."""
+    """Of each patient with a number of every method that has any; NaN for a method without."""
 
     @property
     def uneven(self) -> bool:
@@ -155,7 +156,8 @@ def _row(
     contest: Contest,
     records: Records,
 ) -> MatchRow:
-    complete = np.all(np.isfinite(table), axis=1)
+    there = np.isfinite(table).any(axis=0)
+    complete = there.any() & np.all(np.isfinite(table[:, there]), axis=1)
     explained = int((~records.failed).sum())
     return MatchRow(
         measure=spot[0],

@@ -48,8 +48,8 @@ def map_plots(
 
 def _ranks(match: Match, place: int, label: Label) -> Plot | None:
     """Methods by measures: a cell is the mean rank over the patients."""
-    rows = [r for r in match.rows if any(s.rank is not None for s in r.contest.standings)]
-    if not rows or len(match.methods) < 2:
+    rows = [r for r in match.rows if sum(s.rank is not None for s in r.contest.standings) > 1]
+    if not rows:
         return None
     ranks = np.array([[s.rank for s in row.contest.standings] for row in rows], dtype=np.float64)
     figure, (panel,) = panels(
@@ -59,8 +59,8 @@ def _ranks(match: Match, place: int, label: Label) -> Plot | None:
     middle = -(1 + len(match.methods)) / 2
     for (row, column), rank in np.ndenumerate(ranks):
         mean = rows[row].shared[column]
-        ink = "black" if -rank > middle else "white"
-        text = "" if mean is None else number(mean)
+        ink = "white" if -rank <= middle else "black"  # black too where there is no rank
+        text = "none" if mean is None else number(mean)
         panel.text(column, row, text, ha="center", va="center", fontsize=6.5, color=ink)
     names = [fill(label(key), _LETTERS) for key in match.methods]
     panel.set_xticks(range(len(names)), labels=names, parse_math=False)
@@ -69,13 +69,13 @@ def _ranks(match: Match, place: int, label: Label) -> Plot | None:
     panel.set_yticks(range(len(rows)), labels=measures, parse_math=False)
     panel.spines[:].set_visible(False)
     best = [
-        f"{_named(row)}: {label(match.methods[int(np.argmin(own))])}"
+        f"{_named(row)}: {label(match.methods[int(np.nanargmin(own))])}"
         for row, own in zip(rows, ranks, strict=True)
     ]
     return Plot(
         name=f"methods-{place}",
         title="Methods by measures: the lighter, the better the mean rank; numbers are means over "
-        "the images with a number of every method",
+        "the images with a number of every method in the row",
         words=f"Best mean rank by measure. {'; '.join(best)}.",
         figure=figure,
     )
@@ -94,45 +94,53 @@ def _boxes(match: Match, place: int, label: Label) -> Plot | None:
     said = [
         f"{_named(row)}: "
         + ", ".join(
-            f"{label(key)} median {number(float(median))}"
-            for key, median in zip(match.methods, np.median(row.means, axis=0), strict=True)
+            f"{label(match.methods[turn])} median {number(float(np.median(row.means[:, turn])))}"
+            for turn in _there(row)
         )
         for row in rows
     ]
     return Plot(
         name=f"boxes-{place}",
-        title=f"Means by {match.unit}, over images with a number of every method: boxes from "
-        "quartile to quartile, whiskers over all within 1.5 times that, a thin line for each "
-        f"{match.unit} where there are at most {_PAIRS}",
+        title=f"Means by {match.unit}, over images with a number of every method that is drawn: "
+        "boxes from quartile to quartile, whiskers over all within 1.5 times that, a thin line for "
+        f"each {match.unit} where there are at most {_PAIRS}",
         words=f"{'; '.join(said)}.",
         figure=figure,
     )
 
 
 def _box(panel: Axes, row: MatchRow, names: Sequence[str]) -> None:
-    if len(row.means) <= _PAIRS:
-        panel.plot(range(len(names)), row.means.T, color=SOFT, linewidth=0.5, alpha=0.6, zorder=1)
+    there = _there(row)
+    means = row.means[:, there]
+    if len(means) <= _PAIRS:
+        panel.plot(range(len(there)), means.T, color=SOFT, linewidth=0.5, alpha=0.6, zorder=1)
     drawn = panel.boxplot(
-        list(row.means.T),
-        positions=range(len(names)),
+        list(means.T),
+        positions=range(len(there)),
         widths=0.45,
         showfliers=False,
         patch_artist=True,
         medianprops={"color": INK, "linewidth": 1.4},
         zorder=2,
     )
-    for number_, patch in enumerate(drawn["boxes"]):
-        patch.set(facecolor=colour(number_), alpha=0.55, edgecolor=INK, linewidth=0.7)
-    chances = [(at, chance) for at, chance in enumerate(row.chance) if chance is not None]
+    for turn, patch in zip(there, drawn["boxes"], strict=True):
+        patch.set(facecolor=colour(turn), alpha=0.55, edgecolor=INK, linewidth=0.7)
+    levels = [row.chance[turn] for turn in there]
+    chances = [(at, chance) for at, chance in enumerate(levels) if chance is not None]
     for at, chance in chances:
         panel.hlines(
             chance, at - 0.4, at + 0.4, color=INK, linewidth=1.1, linestyle=(0, (2, 1.5)), zorder=3
         )
-    labels = [fill(name, 12) for name in names]
-    panel.set_xticks(range(len(names)), labels=labels, fontsize=6.5, parse_math=False)
+    labels = [fill(names[turn], 12) for turn in there]
+    panel.set_xticks(range(len(there)), labels=labels, fontsize=6.5, parse_math=False)
     ways = {"higher": "higher is better", "lower": "lower is better", "context": "neither way"}
     dotted = "; dashed: each one’s chance" if chances else ""
     named(panel, across=f"{ways[row.direction]}{dotted}", up="", title=_named(row))
+
+
+def _there(row: MatchRow) -> list[int]:
+    """The places of the methods that have a number."""
+    return np.flatnonzero(np.isfinite(row.means).any(axis=0)).tolist()
 
 
 def _curves(match: Match, own: Sequence[Removal], place: int, label: Label) -> Plot:
