@@ -3,10 +3,12 @@
 import json
 import re
 
+import pyarrow.parquet as pq
 import pytest
 
 from foveal.report import write_audit, write_page
 from foveal.report.proof import proof_of
+from foveal.report.results import write_results
 from foveal.store import Measured
 
 SSIM = {"name": "map_ssim", "range": (-1, 1), "ceiling": 1}
@@ -57,6 +59,15 @@ def test_so_is_each_image_and_a_missing_number_stays_missing(audit):
     assert [(one["chance"], one["better_than_chance"]) for one in scores] == [
         (0.625, False), (0.625, True), (None, None),
     ]  # fmt: skip
+
+
+def test_the_flat_table_says_the_same(run):
+    rows = pq.read_table(write_results(run)[0]).to_pylist()
+    ssim = [(r["key"], r["chance"]) for r in rows if r["measure"] == "map_ssim"]
+    assert ssim == [("gradcam", 0.625), ("saliency", 0.25)] * 2 + [
+        ("gradcam", None), ("saliency", None),
+    ]  # fmt: skip
+    assert {row["chance"] for row in rows if row["measure"] == "ebc"} == {0.375}
 
 
 def test_methods_side_by_side_have_it_as_their_chance(run):

@@ -5,12 +5,15 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foveal.analysis.records import Place, pooled_target
+from foveal.analysis.shuffled import Shuffled, shuffled_kept
 from foveal.core import FINDINGS as LABELS
 from foveal.core import REASONS, StoreError
 from foveal.store import Run
@@ -140,9 +143,26 @@ def _schema() -> pa.Schema:
 def _joined(run: Run, number: int) -> pa.Table:
     """The scores of a shard with what is known of their map, view and image."""
     tables = {name: _read(run, number, name) for name in (*_KEYS, "scores")}
+    tables["scores"] = _against(shuffled_kept(run.header), tables["scores"])
     rows = _rows({name: _keys(name, table) for name, table in tables.items()})
     columns = [_column(column, tables[column.source], rows[column.source]) for column in COLUMNS]
     return pa.Table.from_arrays(columns, schema=_schema())
+
+
+def _against(shuffled: Shuffled, scores: pa.Table) -> pa.Table:
+    """The scores with the chance level that the report holds them against."""
+    if not shuffled:
+        return scores
+    names = ("model", "target", "key", "measure", "region", "value", "chance")
+    chance = [
+        chance if pairs is None or value is None else fmean(pairs)
+        for model, target, *place, value, chance in zip(
+            *(scores[name].to_pylist() for name in names), strict=True
+        )
+        for pairs in [shuffled.get(Place(model, pooled_target(target), *place))]
+    ]
+    at = scores.schema.get_field_index("chance")
+    return scores.set_column(at, "chance", pa.array(chance, _NUMBER))
 
 
 def _column(column: Column, table: pa.Table, rows: Sequence[int | None]) -> pa.ChunkedArray:
