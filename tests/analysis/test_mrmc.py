@@ -12,6 +12,7 @@ from foveal.analysis import (
     Mean,
     auc,
     compare_auc,
+    crossed_reads,
     mrmc,
     mrmc_power,
     reader_aucs,
@@ -20,7 +21,7 @@ from foveal.analysis import (
     size_for_mrmc,
     units_of,
 )
-from foveal.analysis.obuchowski_rockette import Components
+from foveal.analysis.obuchowski_rockette import VarianceComponents
 from foveal.analysis.reader_figures import ReaderFigures
 
 ARMS = ("spin echo", "cine")
@@ -219,6 +220,42 @@ def test_ratings_of_patients_drawn_anew_have_the_same_errors():
     assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.035)
 
 
+def test_two_eyes_of_a_patient_are_not_two_patients():
+    by_patient, by_image = [], []
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        truth = np.repeat(np.arange(40) % 2 == 0, 2)
+        alike = 0.8 * np.repeat(random.normal(size=(40, 2, 1)), 2, axis=0)
+        skill = random.normal(1.2, 0.1, (1, 2, 4))
+        reads = skill * truth[:, None, None] + alike + random.normal(0, 0.6, (80, 2, 4))
+        pairs = units_of([f"P{row // 2}" for row in range(80)])
+        by_patient.append(mrmc(reader_aucs(truth, reads, pairs, arms=ARMS)).p)
+        by_image.append(mrmc(reader_aucs(truth, reads, patients(80), arms=ARMS)).p)
+    found = [np.mean(np.array(p) < 0.05) for p in (by_patient, by_image)]
+    assert found[0] == pytest.approx(0.05, abs=0.045)
+    assert found[1] > found[0] + 0.04
+
+
+def test_a_list_of_readings_becomes_a_block_whose_holes_are_refused():
+    truth, reads = study(11, rows=6, readers=3)
+    image, arm, reader = (grid.ravel() for grid in np.indices(reads.shape))
+    order = np.random.default_rng(0).permutation(len(image))[:-1]
+    found = crossed_reads(
+        reads.ravel()[order],
+        images=image[order].tolist(),
+        arms=[ARMS[one] for one in arm[order]],
+        readers=reader[order].tolist(),
+    )
+    back = [np.argsort(np.array(names)) for names in (found.images, found.readers)]
+    arms = [found.arms.index(name) for name in ARMS]
+    block = found.reads[np.ix_(back[0], arms, back[1])]
+    known = np.isfinite(block)
+    assert known.sum() == reads.size - 1
+    assert block[known] == pytest.approx(reads[known])
+    with pytest.raises(ValueError, match="1 of 36 readings are missing"):
+        reader_aucs(truth, block, patients(6), arms=ARMS)
+
+
 def test_the_power_is_the_share_of_studies_that_find_the_difference():
     random = np.random.default_rng(1)
     found = [mrmc(drawn_figures(random, gain=0.05)).p < 0.05 for _ in range(1000)]
@@ -227,7 +264,7 @@ def test_the_power_is_the_share_of_studies_that_find_the_difference():
     assert np.mean(found) == pytest.approx(told, abs=0.04)
 
 
-PILOT = Components(
+PILOT = VarianceComponents(
     reader=0.001535,
     arm_reader=0.00020040252,
     error=0.00080228827,
@@ -339,6 +376,16 @@ WRONG = [
         ),
         "same rows",
         id="other rows for another reader",
+    ),
+    pytest.param(
+        lambda: crossed_reads(np.ones(2), images=[1, 1], arms=["a", "a"], readers=[7, 7]),
+        "reader 7 read image 1 twice in arm 'a'",
+        id="read twice",
+    ),
+    pytest.param(
+        lambda: crossed_reads(np.ones(2), images=[1], arms=["a", "a"], readers=[7, 7]),
+        "needs image, arm and reader",
+        id="lengths",
     ),
     pytest.param(lambda: replace(van_dyke(), arms=("a", "b", "c")), "do not fit", id="arms"),
     pytest.param(lambda: mrmc(van_dyke(), over="cases"), "over must be", id="over"),

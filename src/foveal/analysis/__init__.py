@@ -49,6 +49,7 @@ from foveal.analysis.confidence import (
     validate_proxy,
 )
 from foveal.analysis.contest import Contest, Standing, compare_measures
+from foveal.analysis.crossed import CrossedReads, crossed_reads
 from foveal.analysis.deferral import (
     Deferral,
     defer_by_coverage,
@@ -70,7 +71,7 @@ from foveal.analysis.mixed import mixed_model
 from foveal.analysis.mrmc import Mrmc, NonInferiority, mrmc
 from foveal.analysis.mrmc_size import mrmc_power, size_for_mrmc
 from foveal.analysis.multiplicity import benjamini_hochberg, holm
-from foveal.analysis.obuchowski_rockette import Components
+from foveal.analysis.obuchowski_rockette import VarianceComponents
 from foveal.analysis.performance import (
     ClassScores,
     Grades,
@@ -146,9 +147,9 @@ __all__ = [
     "ClassLine",
     "ClassScores",
     "Comparison",
-    "Components",
     "ConfidenceLocalisation",
     "Contest",
+    "CrossedReads",
     "Deferral",
     "Estimate",
     "Family",
@@ -187,6 +188,7 @@ __all__ = [
     "Temperature",
     "Truth",
     "Units",
+    "VarianceComponents",
     "accuracy",
     "at_coverage",
     "auc",
@@ -204,6 +206,7 @@ __all__ = [
     "compare_two",
     "conf_loc_corr",
     "confusion_matrix",
+    "crossed_reads",
     "decide",
     "defer_by_coverage",
     "defer_by_risk",

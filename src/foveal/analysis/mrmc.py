@@ -11,9 +11,9 @@ from foveal.analysis.delong import NOTHING
 from foveal.analysis.estimate import Comparison, Estimate
 from foveal.analysis.multiplicity import holm
 from foveal.analysis.obuchowski_rockette import (
-    Components,
     Over,
     Term,
+    VarianceComponents,
     components_of,
     of_arm,
     pooled,
@@ -54,7 +54,7 @@ class Mrmc:
     freedom: tuple[float, float]
     """Degrees of freedom of F; the second is infinite where readers are fixed."""
     p: float | None
-    components: Components
+    components: VarianceComponents
     noninferiority: tuple[NonInferiority, ...] = ()
     """One a pair, where a margin was given."""
     reason: str | None = None

@@ -3,14 +3,19 @@ from math import inf
 
 from scipy.special import fdtri, ncfdtr
 
-from foveal.analysis.obuchowski_rockette import Components
+from foveal.analysis.obuchowski_rockette import VarianceComponents
 
 _MOST = 10**6
 """Patients beyond which nobody looks for a reader study."""
 
 
 def mrmc_power(
-    pilot: Components, difference: float, *, readers: int, patients: int, level: float = 0.95
+    pilot: VarianceComponents,
+    difference: float,
+    *,
+    readers: int,
+    patients: int,
+    level: float = 0.95,
 ) -> float:
     """Chance that `mrmc` finds a true difference of two arms, over readers and patients.
 
@@ -32,7 +37,7 @@ def mrmc_power(
 
 
 def size_for_mrmc(
-    pilot: Components,
+    pilot: VarianceComponents,
     difference: float,
     *,
     readers: int,
@@ -74,7 +79,9 @@ def size_for_mrmc(
     )
 
 
-def _power(pilot: Components, difference: float, readers: int, scale: float, level: float) -> float:
+def _power(
+    pilot: VarianceComponents, difference: float, readers: int, scale: float, level: float
+) -> float:
     """`scale` is by what the errors of the pilot are multiplied."""
     change = max(pilot.arm_reader, 0.0)
     own = scale * (pilot.error - pilot.cov1)

@@ -15,7 +15,7 @@ Over = Literal["both", "patients", "readers"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Components:
+class VarianceComponents:
     """Variances behind a study's figures, from which a later study of its kind is planned.
 
     They are estimates, so those of readers may come out negative.
@@ -61,7 +61,7 @@ class Term:
         return float(stdtr(self.freedom, t) if isfinite(self.freedom) else ndtr(t))
 
 
-def components_of(figures: ReaderFigures, found: MeanSquares) -> Components:
+def components_of(figures: ReaderFigures, found: MeanSquares) -> VarianceComponents:
     """The ANOVA estimates, with the means of each kind of covariance."""
     arms, readers = figures.values.shape
     same_arm = np.eye(arms, dtype=bool)[:, None, :, None]
@@ -75,7 +75,7 @@ def components_of(figures: ReaderFigures, found: MeanSquares) -> Components:
             ~same_arm & ~same_reader,
         )
     )
-    return Components(
+    return VarianceComponents(
         reader=(found.rows - found.left) / arms - cov1 + cov3,
         arm_reader=found.left - error + cov1 + max(cov2 - cov3, 0.0),
         error=error,
@@ -86,7 +86,7 @@ def components_of(figures: ReaderFigures, found: MeanSquares) -> Components:
     )
 
 
-def pooled(found: MeanSquares, parts: Components, over: Over) -> Term:
+def pooled(found: MeanSquares, parts: VarianceComponents, over: Over) -> Term:
     """What MS(arm) is divided by: Hillis 2007, equations for random or fixed readers and cases."""
     readers = found.shape[0]
     if over == "readers":
