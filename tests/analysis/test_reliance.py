@@ -109,6 +109,26 @@ def test_a_mixed_model_takes_the_levels_of_the_readers_out():
     assert naive.estimate < 7  # cautious readers are the ones on the right side
 
 
+def test_readers_of_one_image_are_not_independent():
+    random = np.random.default_rng(2)
+    patient, image, reader = (grid.ravel() for grid in np.indices((20, 2, 4)))
+    right, image = image == 0, 2 * patient + image
+    # What an image does to all its readers is large; the AI changes nothing.
+    shared = random.normal(0, 8, 20)[patient] + random.normal(0, 8, 40)[image]
+    change = shared + random.normal(0, 2, len(image))
+    before = Reading(confidence=np.full(len(image), 50.0), correct=np.ones(len(image)))
+    after = replace(before, confidence=50 + change)
+    units, names = units_of([f"P{one}" for one in patient]), reader.tolist()
+    naive = reliance_model(before, after, right, names, units).difference
+    found = reliance_model(before, after, right, names, units, images=image.tolist()).difference
+    per_image = change.reshape(20, 2, 4).mean(axis=2)
+    paired = per_image[:, 0] - per_image[:, 1]
+    half = 1.96 * paired.std(ddof=1) / np.sqrt(20)
+    assert found.estimate == pytest.approx(paired.mean(), abs=0.01)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.01)
+    assert naive.high - naive.low < 0.75 * (found.high - found.low)
+
+
 def test_an_ai_that_is_hardly_ever_wrong_shows_no_reliance():
     right = np.arange(6) > 0
     found = reliance(BEFORE, AFTER, right, EACH, how=QUICK)
@@ -126,6 +146,11 @@ WRONG = [
     pytest.param(lambda: replace(BEFORE, seconds=np.ones(5)), "one length", id="seconds"),
     pytest.param(
         lambda: reliance(BEFORE, AFTER, RIGHT[:5], EACH), "the same rows", id="other rows"
+    ),
+    pytest.param(
+        lambda: reliance_model(BEFORE, AFTER, RIGHT, list("rrsss"), EACH),
+        "needs its reader",
+        id="a reader is missing",
     ),
     pytest.param(
         lambda: reliance_model(BEFORE, AFTER, RIGHT | True, list("rrrsss"), EACH),

@@ -143,4 +143,5 @@ def _model(
     parts = None if inner is None else {"inner": "0 + C(inner)"}
     # The methods come first: their effects are read by place.
     formula = "value ~ C(method)" + " + C(block)" * (block is not None)
-    return MixedLM.from_formula(formula, table, groups="unit", vc_formula=parts)
+    # Without `re_formula` the parts would stand in place of the intercept of the patient.
+    return MixedLM.from_formula(formula, table, groups="unit", re_formula="1", vc_formula=parts)

@@ -148,11 +148,13 @@ def reliance_model(
     readers: Sequence[Hashable],
     units: Units,
     *,
+    images: Sequence[Hashable] | None = None,
     level: float = 0.95,
 ) -> Comparison:
     """The gap of `reliance` in a linear mixed model: each reader's level fixed, patients random.
 
-    It speaks of these readers, as the bootstrap does.
+    It speaks of these readers, as the bootstrap does. Where patients have several images give the
+    `images` too: all readers meet one and the same image, which makes their answers alike.
 
     Raises:
         FovealError: statsmodels is not installed.
@@ -162,12 +164,15 @@ def reliance_model(
         Laird & Ware 1982.
     """
     change = _change(before, after, ai_right, units)
+    if len(readers) != len(change) or (images is not None and len(images) != len(change)):
+        raise ValueError(f"each of the {len(change)} rows needs its reader, and its image if any")
     # The first name is what the others are compared with.
     order = np.argsort(ai_right, kind="stable")
     (found,) = mixed_model(
         change[order],
         [("AI wrong", "AI right")[int(right)] for right in ai_right[order]],
         replace(units, codes=units.codes[order], eyes=None),
+        within=None if images is None else [images[row] for row in order],
         blocks=[readers[row] for row in order],
         level=level,
     )
