@@ -233,6 +233,11 @@ def test_statistics_over_all_images_answer_on_page_and_in_audit(make_run, make_c
     accuracy = told["4"][0]
     assert accuracy.startswith("grader on 3 images: accuracy 0.667 (")
     assert accuracy.endswith("; intervals by patient.")
+    (error, rule) = told["4"][1].split("; ")
+    # The model is sure with 0.9375 of “Severe” each time, and right twice of three.
+    assert error == "grader, the model's own probabilities: expected calibration error 0.271"
+    assert rule.startswith("grader: ")
+    assert told["4"][2:] == [], "nobody is asked for a calibrator"
     assert told["7"][0] == (
         "Chosen by rule: drawn at random (3), worst tenth (3), wrong and confident (1)."
     )
@@ -265,7 +270,9 @@ def test_only_what_could_have_been_made_is_a_deviation(make_run, make_case, make
 def test_the_gallery_says_which_map_made_elsewhere_an_image_lacks(make_case, make_view, make_map):
     drawing = make_map(key="drawing", method="made elsewhere")
     case = make_case(views=(make_view(explained=(make_map(), drawing)),))
-    assert tile(case, ["drawing", "gaze"]).said.endswith("there is no map 'gaze' of this image")
+    assert tile(case, ["drawing", "gaze"]).said.endswith(
+        "there is no usable map 'gaze' of this image"
+    )
     assert "drawing" not in tile(case, ["drawing"]).said
 
 

@@ -170,12 +170,12 @@ def _of_many(
 def _ranks(
     table: Float[np.ndarray, "row method"], units: Units, higher: bool | None
 ) -> list[float | None]:
-    there = np.isfinite(table).any(axis=0)
-    complete = np.isfinite(table[:, there]).all(axis=1)
-    if higher is None or not there.any() or not complete.any():
+    there = np.flatnonzero(np.isfinite(table).any(axis=0))
+    complete = np.all(np.isfinite(table[:, there]), axis=1)
+    if higher is None or not there.size or not complete.any():
         return [None] * table.shape[1]
     means = unit_means(table[complete][:, there], units.chosen(complete))
-    ranks = np.full(len(there), np.nan)
+    ranks = np.full(table.shape[1], np.nan)
     ranks[there] = scipy.stats.rankdata(-means if higher else means, axis=1).mean(axis=0)
     return [rank if np.isfinite(rank) else None for rank in ranks.tolist()]
 

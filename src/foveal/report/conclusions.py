@@ -1,9 +1,10 @@
 """What the statistics over all images answer to a reviewer, in one sentence each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from foveal.analysis.estimate import Estimate
 from foveal.report.proof.conclude import Proof
+from foveal.report.proof.trust import Trust
 from foveal.report.words import counted, listed, number
 
 _TOLD = 2
@@ -14,6 +15,7 @@ def conclusions(proof: Proof) -> Mapping[str, str]:
     """The answers by the names of the facts that they answer; none where nothing is known."""
     found = {
         "performance": _performance(proof),
+        "confidence": _confidence(proof),
         "comparisons": _comparisons(proof),
         "subgroups": _subgroups(proof),
         "gallery": _gallery(proof),
@@ -27,6 +29,26 @@ def _performance(proof: Proof) -> str | None:
         numbers = [f"{name.lower()} {_with_interval(value)}" for name, _, value in one.numbers]
         told.append(f"{one.model} on {counted(one.images, 'image')}: {', '.join(numbers[:_TOLD])}")
     return f"{'; '.join(told)}; intervals by {proof.unit}." if told else None
+
+
+def _confidence(proof: Proof) -> str | None:
+    told = [text for one in proof.trusts for text in (*_calibration(one), _deferral(one))]
+    return f"{'; '.join(told)}." if told else None
+
+
+def _calibration(one: Trust) -> Iterator[str]:
+    for reading in one.readings:
+        if reading.top.ece is not None:
+            yield (
+                f"{one.model}, {reading.name} probabilities: expected calibration error "
+                f"{number(reading.top.ece)}"
+            )
+
+
+def _deferral(one: Trust) -> str:
+    if one.threshold is None:
+        return f"{one.model}: no threshold of deferral could be chosen"
+    return f"{one.model}: unsure answers, below {number(one.threshold)}, go to a person"
 
 
 def _with_interval(value: Estimate) -> str:

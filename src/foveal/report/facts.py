@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, str] = {
     "sanity": "Sanity gate",
     "compared": "Methods compared",
     "performance": "How good the model is",
+    "confidence": "How far its confidence can be believed",
     "groups": "Is anything worse for some eyes?",
     "gallery": "Failure gallery",
     "diagnosis": "What is wrong with the maps",
@@ -123,6 +124,11 @@ FACTS: Mapping[str, Fact] = {
     "performance": Fact(
         measured.concluded("performance"),
         section="performance",
+        supply="the truth of each image, by a column of the manifest such as “grade”",
+    ),
+    "confidence": Fact(
+        measured.confidence,
+        section="confidence",
         supply="the truth of each image, by a column of the manifest such as “grade”",
     ),
     "comparisons": Fact(

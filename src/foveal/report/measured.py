@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from foveal.core import FINDINGS
+from foveal.report import answers
 from foveal.report.cohort import missing_in_words
 from foveal.report.families import FAMILIES, PLACE
 from foveal.report.record import Record
@@ -98,6 +99,15 @@ def gate(record: Record) -> str | None:
         for gate in decided
     ]
     return f"A ruined model: {'; '.join(told)}." if told else None
+
+
+def confidence(record: Record) -> str | None:
+    """How far its confidence can be believed, and the calibrator where the model has one."""
+    found = record.concluded.get("confidence")
+    if found is None:
+        return None
+    known = (answers.calibration(record), answers.deferral(record))
+    return " ".join([found, *(text for text in known if text is not None)])
 
 
 def concluded(name: str) -> Callable[[Record], str | None]:

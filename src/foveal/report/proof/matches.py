@@ -156,8 +156,8 @@ def _row(
     contest: Contest,
     records: Records,
 ) -> MatchRow:
-    there = np.isfinite(table).any(axis=0)
-    complete = there.any() & np.all(np.isfinite(table[:, there]), axis=1)
+    known = np.isfinite(table)
+    complete = known.any(axis=1) & np.all(known | ~known.any(axis=0), axis=1)
     explained = int((~records.failed).sum())
     return MatchRow(
         measure=spot[0],

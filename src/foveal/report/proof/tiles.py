@@ -80,7 +80,9 @@ def _said(case: Case, elsewhere: Sequence[str]) -> str:
     column = next((name for name in COLUMNS if name in case.labels), None)
     truth = [] if column is None else [f"{column} in the manifest: {case.labels[column]}"]
     there = {explained.key for view in case.views for explained in view.explained}
-    absent = [f"there is no map {key!r} of this image" for key in elsewhere if key not in there]
+    absent = [
+        f"there is no usable map {key!r} of this image" for key in elsewhere if key not in there
+    ]
     return "; ".join([*answers, *truth, *absent])
 
 
