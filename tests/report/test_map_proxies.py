@@ -2,14 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from foveal.analysis.confidence import conf_loc_corr
+from foveal.analysis.records import read_records
+from foveal.analysis.resampling import Bootstrap
 from foveal.core import Prediction
 from foveal.report import schema, write_audit, write_page
 from foveal.report.proof import proof_of
+from foveal.report.proof.performance import judged
+from foveal.report.proof.place import Sure, placed
 from foveal.report.words import measure_name
 from foveal.store import Measured
 
@@ -21,7 +27,9 @@ CHANCE = 0.4
 def write_eyes(make_case, make_view, make_map, make_score, make_run):
     """Two eyes a patient: half of the maps on the lesions, with what is asked for beside it."""
 
-    def written(measured=("out_of_fov_mass",), *, patients=20, mass=None, noise=0.02):
+    def written(
+        measured=("out_of_fov_mass",), *, patients=20, mass=None, noise=0.02, area=lambda n: CHANCE
+    ):
         random = np.random.default_rng(3)
         masses = random.uniform(0.1, 0.7, 2 * patients) if mass is None else [mass] * 2 * patients
         numbers = {
@@ -39,7 +47,7 @@ def write_eyes(make_case, make_view, make_map, make_score, make_run):
             chance = float(random.uniform(0.5, 1))
             grade = int(random.integers(2))
             own = [numbers[name](mass) for name in measured]
-            place = make_score(value=float(mass), chance=CHANCE)
+            place = make_score(value=float(mass), chance=area(number))
             explained = make_map(scores=(Measured(score=place, region="all lesions"), *own))
             said = Prediction(
                 label=CLASSES[1], index=1, values={"No DR": 1 - chance, "Severe": chance}
@@ -152,3 +160,28 @@ def test_the_audit_file_holds_what_was_tried_and_no_number_without_a_threshold(w
         assert (proxy["threshold"] is not None) == threshold
         assert (proxy["sensitivity"]["estimate"] is not None) == threshold
         assert (proxy["reason"] is None) == threshold
+
+
+def test_image_quality_is_held_still_beside_the_lesion_area(write_eyes):
+    run = write_eyes(area=lambda number: 0.2 + 0.01 * (7 * number % 40))
+    records = read_records(run)
+    random = np.random.default_rng(5)
+    (model,) = run.header["models"]
+    one = judged(records, model)
+    told = random.permutation(len(records.images)).astype(float)
+    how = Bootstrap(resamples=100)
+    sure = Sure(told + random.normal(size=len(told)), None, np.ones(len(told), bool))
+    found = {}
+    for name, texts in (("none", ()), ("numbers", told), ("words", ["good"] * len(told))):
+        facts = {**records.facts, **({"quality": tuple(map(str, texts))} if len(texts) else {})}
+        found[name] = next(iter(placed(one, replace(records, facts=facts), sure, None, how)))
+    assert found["numbers"].held == ("lesion area", "image quality")
+    assert found["none"].held == found["words"].held == ("lesion area",)
+    mass = records.scores.column(
+        next(p for p in records.scores.places if p.measure == "relevance_mass")
+    )
+    controls = (mass.chance, told)
+    expected = conf_loc_corr(
+        sure.confidence, mass.value, records.units, controls=controls, how=how
+    ).partial
+    assert found["numbers"].correlation.partial == expected

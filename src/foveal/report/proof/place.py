@@ -29,6 +29,9 @@ PLACED = "relevance_mass"
 """The measure of place that confidence is set against; a map is on the lesions above its chance."""
 PROXIES = ("out_of_fov_mass", "avg_sensitivity")
 """Measures that need no outlined lesion; both are low on good maps."""
+QUALITY = ("quality", "image_quality")
+"""Columns of the manifest that tell an image's quality by a number; the first that does is held
+still beside the lesion area, since both raise confidence and localisation."""
 ENRICHMENT = "mass_lift"
 """Tried on each structure that has an outline. Some draw maps away from the lesions and others lie
 below them, so the patients that choose the threshold choose its side too."""
@@ -57,6 +60,8 @@ class Placed:
     method: str
     target: str
     correlation: ConfidenceLocalisation
+    held: tuple[str, ...]
+    """What the partial correlation holds still."""
     decisions: Mapping[Decision, int]
     """Over the patients that judge the threshold."""
     proxies: tuple[Proxy, ...]
@@ -94,6 +99,7 @@ def placed(
         how: Of the intervals.
     """
     own = [p for p in records.scores.places if p.model == one.model and p.measure == PLACED]
+    quality = _quality(records)
     for target, key in dict.fromkeys((place.target, place.key) for place in own):
         regions = [p.region for p in own if (p.target, p.key) == (target, key)]
         (region, *others) = headline_regions(regions)
@@ -107,13 +113,15 @@ def placed(
         told = rows & sure.judges
         counts = Counter(decide(sure.answers[told], there[told]))
         spots = _spots(records, one.model, target, key)
+        controls = {"lesion area": found.chance, **quality}
         yield Placed(
             method=key,
             target=target,
             correlation=conf_loc_corr(
                 sure.confidence, np.where(rows, found.value, np.nan), records.units,
-                correct=one.right, controls=(found.chance,), how=how,
+                correct=one.right, controls=tuple(controls.values()), how=how,
             ),
+            held=tuple(controls),
             decisions={decision: counts[decision] for decision in DECISIONS},
             proxies=() if parts is None else tuple(
                 _proxy(records, spot, rows, there, sure, parts, how) for spot in spots
@@ -123,6 +131,22 @@ def placed(
             mass=found.value[rows],
             right=one.right[rows],
         )  # fmt: skip
+
+
+def _quality(records: Records) -> dict[str, Float[np.ndarray, " image"]]:
+    """The images' quality by its name; nothing where no column has two different numbers."""
+    for name in QUALITY:
+        values = np.array([_number(text) for text in records.facts.get(name, ())])
+        if len(np.unique(values[np.isfinite(values)])) > 1:
+            return {"image quality": values}
+    return {}
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:  # a grade in words has no order that is known here
+        return np.nan
 
 
 def _spots(records: Records, model: str, target: str, key: str) -> list[Place]:

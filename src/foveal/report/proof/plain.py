@@ -135,7 +135,7 @@ def _placed(one: Placed) -> Table:
     return {
         "method": one.method,
         "target": one.target,
-        "correlation": asdict(one.correlation),
+        "correlation": {**asdict(one.correlation), "held_still": list(one.held)},
         "decisions": dict(one.decisions),
         "proxies": [_proxy(proxy) for proxy in one.proxies],
         "no_proxy": one.no_proxy,
