@@ -300,6 +300,12 @@ TROUBLE = [
         "The image is the unit, since neither patients nor eyes are named: 16 images.",
         id="no patients and no eyes",
     ),
+    pytest.param(
+        {"patient": lambda n: f"P-{n // 2}" if n < 4 else None},
+        "The patient is the unit, and where no patient is named each eye or image counts as one: "
+        "14 units, each drawn",
+        id="patients of some",
+    ),
     pytest.param({"label": lambda grade: "1"}, "every image is of one class, Mild", id="one class"),
     pytest.param({"label": lambda grade: None}, "the run has no labels", id="no labels"),
     pytest.param(

@@ -22,6 +22,8 @@ class Units:
     eyes: Int[np.ndarray, " row"] | None = None
     """The eye of each row, from 0; `None` unless every row has one."""
     notes: tuple[str, ...] = ()
+    mixed: bool = False
+    """Whether some rows lack the name that others count by, so that each of them is one unit."""
 
     @property
     def count(self) -> int:
@@ -35,12 +37,14 @@ class Units:
             unit=self.unit,
             eyes=None if self.eyes is None else _coded(self.eyes[rows]),
             notes=self.notes,
+            mixed=self.mixed,
         )
 
     @property
     def counted(self) -> str:
-        """`1 patient`, `2 patients`."""
-        return f"{self.count} {self.unit}{'s' * (self.count != 1)}"
+        """`1 patient`, `2 patients`; `3 units` where rows without a patient count too."""
+        kind = "unit" if self.mixed else self.unit
+        return f"{self.count} {kind}{'s' * (self.count != 1)}"
 
     def remarks(self) -> tuple[str, ...]:
         """What must be said beside a number from these units; of none there is no number."""
@@ -79,6 +83,7 @@ def units_of(patients: Ids, eyes: Ids | None = None, images: Ids | None = None) 
         unit=unit,
         eyes=None if eye_of is None or any(map(is_missing, eye_of)) else _numbered(eye_of),
         notes=(*_notes(unit, kinds), *_repeats(columns[2])),
+        mixed=len(set(kinds)) > 1,
     )
 
 

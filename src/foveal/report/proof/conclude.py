@@ -98,7 +98,13 @@ def bootstrap(images: int, seed: int) -> Bootstrap:
 
 def unit_in_words(units: Units) -> str:
     """What counts as one."""
-    count = counted(units.count, units.unit)
+    count = counted(units.count, "unit" if units.mixed else units.unit)
+    if units.mixed:
+        return (
+            f"The {units.unit} is the unit, and where no {units.unit} is named each "
+            f"{'eye or image' if units.unit == 'patient' else 'image'} counts as one: {count}, "
+            "each drawn with all its images."
+        )
     if units.unit == "patient":
         return f"The patient is the unit: {count}, each drawn with all images."
     why = "no patient is named" if units.unit == "eye" else "neither patients nor eyes are named"
