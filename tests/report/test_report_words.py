@@ -2,6 +2,7 @@
 
 import pytest
 
+from foveal.report.summary import check_in_words
 from foveal.report.words import (
     counted,
     listed,
@@ -136,3 +137,11 @@ REASONS = [
 @pytest.mark.parametrize(("reason", "text"), REASONS)
 def test_the_reason_for_no_map_is_said_in_words(reason, text, make_map):
     assert text in no_map(make_map([[0.0]], reason=reason).attribution)
+
+
+@pytest.mark.parametrize(
+    ("difference", "most"), [("2.7e-06", "0.000003"), ("3e-06", "0.000003"), ("0", "0")]
+)
+def test_a_check_at_loading_tells_its_difference_without_powers_of_ten(difference, most):
+    said = check_in_words(f"passed, largest difference {difference}")
+    assert said == f"passed: the output differs from the expected one by at most {most}"

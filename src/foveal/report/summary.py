@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from functools import partial
 from typing import Any
 
@@ -108,8 +109,15 @@ def map_label(header: Header, key: str) -> str:
     return f"{name} at {layer}" if layer else name
 
 
+_DIFFERENCE = "passed, largest difference "
+
+
 def check_in_words(check: str) -> str:
     """What a model's check said, and what it means that there was none."""
+    if check.startswith(_DIFFERENCE):
+        most = Decimal(check.removeprefix(_DIFFERENCE))
+        plain = most.quantize(Decimal(1).scaleb(most.adjusted()), ROUND_CEILING)
+        return f"passed: the output differs from the expected one by at most {plain:f}"
     if check != "no check":
         return check
     return "none: nothing shows that images are prepared as in training"
