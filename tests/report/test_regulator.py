@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from foveal.core import FINDINGS, Finding, PlanError, Score, StoreError
+from foveal.core import FINDINGS, Finding, PlanError, Region, Score, StoreError
 from foveal.report import schema, write_audit, write_page, write_results
 from foveal.report.checklist import CHECKLISTS, REQUIREMENTS, STATED, Item, checklist, filled
 from foveal.report.cohort import Cohort
@@ -16,7 +16,7 @@ from foveal.report.facts import FACTS, SECTIONS
 from foveal.report.proof.tiles import tile
 from foveal.report.record import record_of
 from foveal.report.traits import Traits
-from foveal.store import Case, Measured, Run
+from foveal.store import Case, Loss, Measured, Run
 from foveal.store.statement import TOPICS, keep_statement, read_statement
 
 FORBIDDEN = re.compile(r"(FDA|CE([- ]mark)?)[- ](proposed )?(threshold|cut-?off)", re.IGNORECASE)
@@ -289,6 +289,25 @@ def test_a_run_says_how_small_a_thing_its_maps_show(told, make_run, make_case):
     texts = [limit.text for limit in unknown.limits]
     (unscaled,) = [text for text in texts if text.startswith("The pixel spacing of 1 image of 2 ")]
     assert unscaled.endswith("as the median over the images: Grad-CAM 10 × 10.")
+
+
+def test_a_mask_outside_the_eye_is_not_told_as_too_small(make_run, make_case, make_view):
+    def limits(mask):
+        loss = Loss(region="hard exudates", lesions=2, lesions_lost=2, area_kept=0.0)
+        region = Region(name="hard exudates", mask=mask, kind="lesion")
+        run = make_run([make_case(regions=(region,), views=(make_view(losses=(loss,)),))])
+        return {limit.title: limit.text for limit in record(run).limits}
+
+    mask = np.zeros((40, 60), bool)
+    mask[2:4, 1:4] = mask[30:32, 1:4] = True  # the model sees the columns from 10
+    told = limits(mask)
+    assert told["Outlines outside the eye"].startswith("2 of 2 outlined areas lie outside")
+    assert "Lesions too small for the model" not in told
+    within = mask.copy()
+    within[20, 30] = True  # in the middle of the eye, and lost all the same
+    told = limits(within)
+    assert "Outlines outside the eye" not in told
+    assert told["Lesions too small for the model"].startswith("2 of 2 outlined areas vanish")
 
 
 def test_what_must_never_be_said_is_in_no_report(make_run):

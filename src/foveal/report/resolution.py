@@ -81,10 +81,18 @@ def _of_spacing(header: Mapping[str, Any], cohort: Cohort, traits: Traits) -> It
 
 
 def _of_lesions(traits: Traits) -> Iterator[Limit]:
-    if traits.lost:
+    small = traits.lost - traits.outside
+    if traits.outside:
+        yield Limit(
+            "Outlines outside the eye",
+            f"{traits.outside} of {counted(traits.lesions, 'outlined area')} lie outside what the "
+            "model sees of the eye, as where a mask belongs to another image. No number speaks of "
+            "them.",
+        )
+    if small:
         yield Limit(
             "Lesions too small for the model",
-            f"{traits.lost} of {counted(traits.lesions, 'outlined area')} vanish on the grid that "
+            f"{small} of {counted(traits.lesions, 'outlined area')} vanish on the grid that "
             "the model sees. No number speaks of them.",
         )
     if not traits.regions:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from statistics import median
 
+import numpy as np
+
 from foveal.report.carry import way_of
 from foveal.report.cohort import pooled_target
 from foveal.report.colour import scale_of
@@ -29,7 +31,9 @@ class Traits:
         self.regions: Counter[str] = Counter()
         """Images on which each lesion or structure was outlined."""
         self.lesions = self.lost = 0
-        """Outlined areas, and those too small for the model's grid; each model counts."""
+        """Outlined areas, and those not on the model's grid; each model counts."""
+        self.outside = 0
+        """Lost areas of masks that lie wholly outside what the model sees of the eye."""
         self.targets: Counter[str] = Counter()
         self.named_targets: set[str] = set()
         """Targets as each map has them, the predicted class among them."""
@@ -59,6 +63,7 @@ class Traits:
         for view in case.views:
             self.lesions += sum(loss.lesions for loss in view.losses)
             self.lost += sum(loss.lesions_lost for loss in view.losses)
+            self.outside += _outside(case, view)
             for explained in view.explained:
                 self._add_map(case, view, explained)
 
@@ -98,6 +103,17 @@ class Traits:
         if case.spacing_mm is not None:
             sides = rows * case.spacing_mm[0], columns * case.spacing_mm[1]
             self._cells_mm.setdefault(explained.key, []).append(sides)
+
+
+def _outside(case: Case, view: View) -> int:
+    """Areas of masks of which no pixel is left, since the whole mask is beyond what was seen."""
+    lost = {loss.region: loss.lesions_lost for loss in view.losses if loss.area_kept == 0}
+    own = [r for r in case.regions if lost.get(r.name) and r.mask.any()]
+    if not own:
+        return 0
+    way = way_of(case, view, (own[0].mask.shape[0], own[0].mask.shape[1]))
+    field = way.carry(view.field.astype(np.float32)) > 0
+    return sum(lost[region.name] for region in own if not (region.mask & field).any())
 
 
 def _middle(sides: list[tuple[float, float]] | None) -> tuple[float, float] | None:
