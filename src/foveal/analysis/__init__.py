@@ -1,5 +1,6 @@
 """Tables in, conclusions out: how sure, for whom, and which is better. Never sees a model."""
 
+from foveal.analysis.added_value import AddedValue, added_value
 from foveal.analysis.agreement import (
     FleissKappa,
     KrippendorffAlpha,
@@ -49,7 +50,9 @@ from foveal.analysis.confidence import (
     validate_proxy,
 )
 from foveal.analysis.contest import Contest, Standing, compare_measures
+from foveal.analysis.cox_design import Cut
 from foveal.analysis.crossed import CrossedReads, crossed_reads
+from foveal.analysis.decision import NetBenefit, decision_curve
 from foveal.analysis.deferral import (
     Deferral,
     defer_by_coverage,
@@ -57,6 +60,7 @@ from foveal.analysis.deferral import (
     defer_with_guarantee,
 )
 from foveal.analysis.diagnosis import ROWS, diagnose_map, frequencies, variance_limit
+from foveal.analysis.discrimination import AucAt, UnoC, auc_at, uno_c
 from foveal.analysis.estimate import Comparison, Estimate
 from foveal.analysis.faithfulness import (
     RankAgreement,
@@ -67,6 +71,7 @@ from foveal.analysis.faithfulness import (
     uninformative,
 )
 from foveal.analysis.icc_anova import icc_anova
+from foveal.analysis.locus import Locus, Tertiles, locus_frequency, signal_tertiles
 from foveal.analysis.mixed import mixed_model
 from foveal.analysis.mrmc import Mrmc, NonInferiority, mrmc
 from foveal.analysis.mrmc_size import mrmc_power, size_for_mrmc
@@ -130,6 +135,7 @@ from foveal.analysis.selective import (
 from foveal.analysis.shift import hodges_lehmann
 from foveal.analysis.statistic import AbstractStatistic, Mean, Spearman
 from foveal.analysis.subgroups import Subgroup, bands, subgroup_table
+from foveal.analysis.survival import Cox, HazardRatio, cox
 from foveal.analysis.truth import Truth, truth_of
 from foveal.analysis.units import Units, unit_means, units_of
 
@@ -137,8 +143,10 @@ __all__ = [
     "ROWS",
     "AbstractCalibrator",
     "AbstractStatistic",
+    "AddedValue",
     "AtCoverage",
     "Auc",
+    "AucAt",
     "BayesianTemperature",
     "Bootstrap",
     "CalibrationError",
@@ -149,20 +157,25 @@ __all__ = [
     "Comparison",
     "ConfidenceLocalisation",
     "Contest",
+    "Cox",
     "CrossedReads",
+    "Cut",
     "Deferral",
     "Estimate",
     "Family",
     "FittedCalibrator",
     "FleissKappa",
     "Grades",
+    "HazardRatio",
     "Isotonic",
     "KrippendorffAlpha",
+    "Locus",
     "MacroAuc",
     "MacroF1",
     "Mean",
     "Mrmc",
     "Murphy",
+    "NetBenefit",
     "NonInferiority",
     "OverlapLine",
     "PartialSpearman",
@@ -186,12 +199,16 @@ __all__ = [
     "Standing",
     "Subgroup",
     "Temperature",
+    "Tertiles",
     "Truth",
     "Units",
+    "UnoC",
     "VarianceComponents",
     "accuracy",
+    "added_value",
     "at_coverage",
     "auc",
+    "auc_at",
     "auc_error",
     "aurc",
     "bands",
@@ -206,8 +223,10 @@ __all__ = [
     "compare_two",
     "conf_loc_corr",
     "confusion_matrix",
+    "cox",
     "crossed_reads",
     "decide",
+    "decision_curve",
     "defer_by_coverage",
     "defer_by_risk",
     "defer_with_guarantee",
@@ -230,6 +249,7 @@ __all__ = [
     "informative_gain",
     "interval",
     "krippendorff_alpha",
+    "locus_frequency",
     "log_losses",
     "macro_f1",
     "mcnemar",
@@ -257,6 +277,7 @@ __all__ = [
     "roi_agreement",
     "separations",
     "sign_flip",
+    "signal_tertiles",
     "size_for_agreement",
     "size_for_auc",
     "size_for_icc",
@@ -273,6 +294,7 @@ __all__ = [
     "uninformative",
     "unit_means",
     "units_of",
+    "uno_c",
     "validate_proxy",
     "variance_limit",
     "weighted_kappa",
