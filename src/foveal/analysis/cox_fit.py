@@ -7,7 +7,7 @@ _STEPS = 50
 _FAR = 15.0
 """No covariate in standard deviations has so large an effect unless the likelihood has no top."""
 _COLLINEAR = 1e-10
-"""Smallest share of the information's largest eigenvalue that is not rounding."""
+"""Smallest share of the information's largest eigenvalue, or of 1, that is not rounding."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,9 +50,8 @@ def fit_cox(
     deaths, effects = _deaths_of(time, event), np.zeros(columns.shape[1])
     value, score, information = _likelihood(deaths, columns, effects)
     null = value
-    roots = np.linalg.eigvalsh(information)
     reason = None
-    if roots[0] <= _COLLINEAR * max(roots[-1], 1e-300):
+    if _singular(information):
         reason = "the covariates are collinear, or one does not vary among those at risk"
     for _ in range(0 if reason else _STEPS):
         step = np.linalg.solve(information, score)
@@ -61,10 +60,11 @@ def fit_cox(
             step = step / 2
             tried = _likelihood(deaths, columns, effects + step)
         effects, (value, score, information) = effects + step, tried
-        if np.abs(step).max() < 1e-9 or np.abs(effects).max() > _FAR:
+        if np.abs(effects).max() > _FAR or _singular(information):
+            reason = "no finite hazard ratio: a covariate tells apart who has the events"
             break
-    if np.abs(effects).max() > _FAR:
-        reason = "no finite hazard ratio: a covariate tells apart who has the events"
+        if np.abs(step).max() < 1e-9:
+            break
     return CoxFit(
         effects=effects, information=information, log_likelihood=value, null=null, reason=reason
     )
@@ -144,6 +144,11 @@ def _deaths_of(time: Float[np.ndarray, " row"], event: Bool[np.ndarray, " row"])
         tie=tie,
         share=place / number[tie],
     )
+
+
+def _singular(information: Float[np.ndarray, "covariate covariate"]) -> bool:
+    roots = np.linalg.eigvalsh(information)
+    return bool(roots[0] <= _COLLINEAR * max(roots[-1], 1.0))
 
 
 def _tie_starts(deaths: _Deaths) -> Int[np.ndarray, " tie"]:
