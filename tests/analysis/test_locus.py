@@ -95,6 +95,9 @@ UNDEFINED = [
     pytest.param(HOT, TRUTH * 0 + 1, ALONE, "no eyes that stayed", id="progressors only"),
     pytest.param(HOT * 0, TRUTH, ALONE, "none of the eyes that progressed", id="never hot"),
     pytest.param(TRUTH, TRUTH, ALONE, "all of the eyes that progressed", id="separated"),
+    pytest.param(
+        HOT, TRUTH, units_of(np.r_[[0] * 40, 1:61]), "only one patient has", id="one progressor"
+    ),
     pytest.param(HOT * np.nan, TRUTH, ALONE, "0 patients", id="not seen"),
 ]
 

@@ -237,6 +237,8 @@ def _no_ratio(
     for rows, name in ((progressed, "progressed"), (~progressed, "stayed as they were")):
         if not rows.any():
             return f"no eyes that {name}"
+        if len(set(used.codes[rows].tolist())) == 1:
+            return f"only one {used.unit} has eyes that {name}"
         if np.ptp(hits[rows]) == 0:
             share = "all" if hits[rows][0] else "none"
             return f"{share} of the eyes that {name} are hot there: the odds are not finite"
