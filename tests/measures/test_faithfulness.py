@@ -18,7 +18,7 @@ from foveal.measures import (
     roi_drops,
 )
 from foveal.measures.curves import FRACTIONS
-from foveal.measures.drops import moved_regions, signed_distance
+from foveal.measures.moved import moved_regions, signed_distance
 
 RANDOM = np.random.default_rng(3)
 WEIGHTS = RANDOM.random((16, 16)) ** 6
