@@ -127,6 +127,25 @@ def test_without_an_informative_baseline_there_is_no_headline():
     assert (found.value, found.reason, found.chance) == (None, "uninformative", None)
 
 
+def test_a_normalised_headline_stays_normalised_and_covers_the_same_baselines():
+    raw = with_random([0.5, 0.1, 0.2], [[0.0, 0.0]] * 3)
+    normal = {"normalised": 0.5, "normalised_by_baseline": [0.625, 0.125, 0.5]}
+    asked = replace(raw, value=0.5, null=None, chance=None, params={"normalised": True})
+    found = informative_gain(replace(asked, parts={**raw.parts, **normal}), ("blur",))
+    assert (found.value, found.parts["normalised"], found.chance) == (0.3125, 0.3125, None)
+    unasked = informative_gain(replace(raw, parts={**raw.parts, **normal}), ("blur",))
+    assert (unasked.value, unasked.parts["normalised"]) == (pytest.approx(0.15), 0.3125)
+
+
+def test_a_normalised_headline_lacks_a_number_where_a_baseline_that_is_left_has_no_score_range():
+    normal = {"normalised": None, "normalised_by_baseline": [0.625, None, 0.5]}
+    raw = with_random([0.5, 0.1, 0.2], [[0.0, 0.0]] * 3)
+    raw = replace(raw, parts={**raw.parts, **normal})
+    assert informative_gain(raw, ("linear",)).parts["normalised"] == 0.5625
+    asked = replace(raw, null=None, params={"normalised": True})
+    assert informative_gain(asked, ("blur",)).reason == "no_score_range"
+
+
 @pytest.mark.parametrize("score", [MISSING, srg([0.5, 0.1])], ids=["missing", "all informative"])
 def test_a_headline_with_nothing_to_leave_out_is_itself(score):
     assert informative_gain(score, ("annulus",)) is score

@@ -104,6 +104,14 @@ def test_the_gain_is_the_median_over_baselines_that_are_all_reported():
         srg(curved, image, WEIGHTS, baselines=names, controls=Controls(random=(object(),)))
 
 
+def test_the_normalised_gains_are_kept_by_baseline_and_lack_one_without_a_score_range():
+    parts = srg(curved, IMAGE * 0.8, WEIGHTS, baselines=["blur", "black"], patch_px=1).parts
+    blur, black = parts["normalised_by_baseline"]
+    assert blur is None
+    assert black == pytest.approx(parts["by_baseline"][1] / 0.8**2)
+    assert (parts["normalised"], parts["normalised_reason"]) == (None, "no_score_range")
+
+
 def test_several_maps_share_their_passes_and_have_the_curves_of_one_by_one():
     sizes: list[int] = []
 

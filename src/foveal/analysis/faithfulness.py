@@ -85,32 +85,31 @@ def informative_gain(score: Score, left_out: Collection[str]) -> Score:
     """An `srg` without the baselines under which removal judges no map.
 
     Args:
-        score: One map's, with the gain and the random gains of each baseline in `parts`.
+        score: One map's, with the gain, the normalised gain and the random gains of each baseline
+            in `parts`.
         left_out: What `uninformative` says of all images together.
 
     Returns:
-        The median over the other baselines, chance and `null` likewise; the reason `uninformative`
-        where none is left. A score that is missing, or none of whose baselines is left out, is
-        itself.
+        The median over the other baselines, of normalised gains where the score is normalised;
+        chance, `null` and the part `normalised` likewise. The reason is `uninformative` where none
+        is left, and `no_score_range` where a normalised score lacks the gain of one that is left.
+        A score that is missing, or none of whose baselines is left out, is itself.
     """
     names = [str(name) for name in _listed(score, "baselines")]
     kept = [n for n, name in enumerate(names) if name not in left_out]
     if score.value is None or len(kept) == len(names):
         return score
     params = {**score.params, "baseline": [names[n] for n in kept]}
-    if not kept:
-        why = "uninformative"
-        return replace(score, value=None, reason=why, chance=None, null=None, params=params)
-    gains = np.array(_listed(score, "by_baseline"), float)[kept]
+    normal = _kept_median(score, "normalised_by_baseline", kept)
+    why = "no_score_range" if kept else "uninformative"
+    told = {"normalised": normal, "normalised_reason": why if normal is None else None}
+    judged = replace(score, params=params, parts={**score.parts, **told})
+    value = normal if params.get("normalised") else _kept_median(score, "by_baseline", kept)
+    if value is None:
+        return replace(judged, value=None, reason=why, chance=None, null=None)
     random = [np.array(_listed(score, "random")[n], float) for n in kept if score.null]
     null = tuple(np.median(random, axis=0).tolist()) if random else None
-    return replace(
-        score,
-        value=float(np.median(gains)),
-        chance=fmean(null) if null else None,
-        null=null,
-        params=params,
-    )
+    return replace(judged, value=value, chance=fmean(null) if null else None, null=null)
 
 
 def rank_agreement(
@@ -169,6 +168,15 @@ def kendall_w(values: Float[np.ndarray, "rater item"]) -> float | None:
     ties = sum(float((counts**3 - counts).sum()) for counts in tied)
     most = raters**2 * (items**3 - items) - raters * ties
     return 12 * spread / most if most > 0 else None
+
+
+def _kept_median(score: Score, part: str, kept: Sequence[int]) -> float | None:
+    """Of a number a baseline, over some of them; `None` where one of these has none."""
+    own = _listed(score, part)
+    gains = [own[n] for n in kept if n < len(own)]
+    if not gains or None in gains:
+        return None
+    return float(np.median(np.array(gains, float)))
 
 
 def _listed(score: Score, part: str) -> Sequence[object]:

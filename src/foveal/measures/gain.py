@@ -78,7 +78,8 @@ def srg(
         The median over the baselines, [-1, 1] for probabilities; higher is better. `null` is the
         same for each random order and chance their mean, which is near 0 and not 0: the uneven
         steps of the two removals lie elsewhere. Without random orders chance is missing. `parts`
-        holds the gain under each baseline, for scores in log-odds in those too, with the gains of
+        holds the gain under each baseline and what it is of the score's range there (`None` where
+        the range is too small), for scores in log-odds the gains in those too, with the gains of
         the random orders and the other controls; the inverted map's is read from the same passes,
         the map's with the other sign. `own_order_auroc` is
         the share of random orders that the model's own order beats under each baseline; where it is
@@ -104,19 +105,22 @@ def srg(
     params |= {"normalised": True} if asked.get("normalised") else {}
     random = [[_gain(other) for other in arm.controls.random] for arm in made.values()]
     null = tuple(median(draw) for draw in zip(*random, strict=True))
-    normal = [_gain(own) / (ends(own)[0] - ends(own)[1]) for own in curves if differ(*ends(own))]
+    normal = [_normalised(own) for own in curves]
+    known = [gain for gain in normal if gain is not None]
+    whole = len(known) == len(curves)
     wanted = bool(asked.get("normalised"))
     parts = _parts(made, curves) | {
         "random": random,
-        "normalised": median(normal) if len(normal) == len(curves) else None,
-        "normalised_reason": None if len(normal) == len(curves) else "no_score_range",
+        "normalised": median(known) if whole else None,
+        "normalised_by_baseline": normal,
+        "normalised_reason": None if whole else "no_score_range",
     }
     if params["scale"] == "log-odds":
         parts["log_odds"] = [_gain(own, raw=True) for own in curves]
     if wanted and parts["normalised"] is None:
         return SRG.none("no_score_range", params=params, parts=parts)
     return SRG.score(
-        median(normal if wanted else [_gain(own) for own in curves]),
+        median(known if wanted else [_gain(own) for own in curves]),
         chance=fmean(null) if null and not wanted else None,
         null=None if wanted else null or None,
         params=params,
@@ -170,6 +174,12 @@ def _arms(
         )
         for name in baselines
     }
+
+
+def _normalised(made: RemovalCurves) -> float | None:
+    """As a share of what removing all takes from the score; `None` where that is next to nothing."""
+    whole, bare = ends(made)
+    return _gain(made) / (whole - bare) if differ(whole, bare) else None
 
 
 def _gain(made: RemovalCurves, *, raw: bool = False) -> float:
