@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 from statistics import fmean
 from typing import Any
 
@@ -36,6 +37,16 @@ def shuffled_kept(header: Mapping[str, Any]) -> Shuffled:
     }
 
 
+def shuffled_chance(shuffled: Shuffled, place: Place, value: float | None) -> float | None:
+    """The mean of shuffled pairs, as the chance of a number; `None` where its own chance stands.
+
+    Its own stands where there are no pairs of its place, and where the number is missing (`None` or
+    NaN): what is missing has no chance to be held against.
+    """
+    pairs = shuffled.get(place)
+    return None if pairs is None or value is None or isnan(value) else fmean(pairs)
+
+
 def against_shuffled(case: Case, shuffled: Shuffled) -> Case:
     """The case with the mean of shuffled pairs as the chance of its scores, where there is one."""
     if not shuffled:
@@ -51,9 +62,11 @@ def with_shuffled_chance(records: Records, shuffled: Shuffled) -> Records:
     """The records with that mean as the chance of these numbers."""
     scores = records.scores
     chance = scores.chance.copy()
-    for number, place in enumerate(scores.places):
-        if place in shuffled:
-            chance[slice(*scores.starts[number : number + 2].tolist())] = fmean(shuffled[place])
+    judged = [(number, place) for number, place in enumerate(scores.places) if place in shuffled]
+    for number, place in judged:
+        for row in range(*scores.starts[number : number + 2].tolist()):
+            found = shuffled_chance(shuffled, place, float(scores.value[row]))
+            chance[row] = chance[row] if found is None else found
     return replace(records, scores=replace(scores, chance=chance))
 
 
@@ -62,9 +75,10 @@ def _against(model: str, explained: Explained, shuffled: Shuffled) -> Explained:
 
     def judged(measured: Measured) -> Measured:
         score = measured.score
-        values = shuffled.get(Place(model, target, explained.key, score.name, measured.region))
-        if values is None or score.value is None:
+        place = Place(model, target, explained.key, score.name, measured.region)
+        chance = shuffled_chance(shuffled, place, score.value)
+        if chance is None:
             return measured
-        return replace(measured, score=replace(score, chance=fmean(values)))
+        return replace(measured, score=replace(score, chance=chance))
 
     return replace(explained, scores=tuple(map(judged, explained.scores)))

@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foveal.analysis.records import Place, pooled_target
-from foveal.analysis.shuffled import Shuffled, shuffled_kept
+from foveal.analysis.shuffled import Shuffled, shuffled_chance, shuffled_kept
 from foveal.core import FINDINGS as LABELS
 from foveal.core import REASONS, StoreError
 from foveal.store import Run
@@ -155,11 +154,11 @@ def _against(shuffled: Shuffled, scores: pa.Table) -> pa.Table:
         return scores
     names = ("model", "target", "key", "measure", "region", "value", "chance")
     chance = [
-        chance if pairs is None or value is None else fmean(pairs)
-        for model, target, *place, value, chance in zip(
+        own if found is None else found
+        for model, target, *place, value, own in zip(
             *(scores[name].to_pylist() for name in names), strict=True
         )
-        for pairs in [shuffled.get(Place(model, pooled_target(target), *place))]
+        for found in [shuffled_chance(shuffled, Place(model, pooled_target(target), *place), value)]
     ]
     at = scores.schema.get_field_index("chance")
     return scores.set_column(at, "chance", pa.array(chance, _NUMBER))
