@@ -211,14 +211,21 @@ def test_findings_answer_for_failures_and_shortcuts(make_run, make_case, make_vi
 
 
 def test_the_gate_is_told_only_where_it_was_decided(make_run):
+    verdicts = {
+        "gradcam": {"passed": True, "unchanged": False},
+        "lrp": {"passed": False, "unchanged": False},
+        "guided": {"passed": False, "unchanged": True},
+        "rise": {"passed": None},
+    }
     gates = [
-        {"model": "grader", "key": key, "score": {"value": 0.5, "parts": {"passed": passed}}}
-        for key, passed in (("gradcam", True), ("lrp", False), ("rise", None))
+        {"model": "grader", "key": key, "score": {"value": 0.5, "parts": parts}}
+        for key, parts in verdicts.items()
     ]
     assert FACTS["gate"].tells(record(make_run(gates=gates))) == (
-        "A ruined model: gradcam on grader notices it; lrp on grader is not shown to notice it."
+        "A ruined model: gradcam on grader notices it; lrp on grader is not shown to notice it; "
+        "guided on grader draws the same whatever the weights."
     )
-    assert FACTS["gate"].tells(record(make_run(gates=gates[2:]))) is None
+    assert FACTS["gate"].tells(record(make_run(gates=gates[3:]))) is None
 
 
 def test_statistics_over_all_images_answer_on_page_and_in_audit(make_run, make_case):

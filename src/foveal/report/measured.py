@@ -1,6 +1,6 @@
 """What a run's numbers tell, each in one sentence; `None` where there are none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from foveal.core import FINDINGS
 from foveal.report import answers
@@ -94,11 +94,15 @@ def gate(record: Record) -> str | None:
     gates = record.header.get("gates", ())
     decided = [gate for gate in gates if gate["score"]["parts"].get("passed") is not None]
     told = [
-        f"{gate['key']} on {gate['model']} "
-        + ("notices it" if gate["score"]["parts"]["passed"] else "is not shown to notice it")
-        for gate in decided
+        f"{gate['key']} on {gate['model']} {_noticed(gate['score']['parts'])}" for gate in decided
     ]
     return f"A ruined model: {'; '.join(told)}." if told else None
+
+
+def _noticed(parts: Mapping[str, object]) -> str:
+    if parts.get("unchanged"):
+        return "draws the same whatever the weights"
+    return "notices it" if parts["passed"] else "is not shown to notice it"
 
 
 def confidence(record: Record) -> str | None:

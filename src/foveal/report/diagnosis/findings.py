@@ -157,6 +157,7 @@ def _verdict(score: Mapping[str, Any]) -> str:
         return "no verdict: too few patients"
     low, high = map(number, parts["auroc_interval"])
     said = "notices" if parts["passed"] else "not shown to notice"
+    said = "draws the same whatever the weights" if parts.get("unchanged") else said
     return (
         f"{said}: a map is told from other patients' by its likeness to the ruined model's map "
         f"with AUROC {number(parts['auroc'])} (95 % interval {low} to {high}; passed up to 0.6)"

@@ -63,7 +63,8 @@ def reading(
     sure, right = confidence(one, table)[rows], one.right[rows]
     truth, table = one.truth.index[rows], table[rows]
     bins = 15 if len(sure) >= _FEW_FOR_BINS else max(3, len(sure) // 10)
-    classes = [one.ece for one in classwise_ece(table, truth, bins=bins) if one.ece is not None]
+    errors = [label.ece for label in classwise_ece(table, truth, bins=bins)]
+    classes = [error for error in errors if error is not None]
     at = np.linspace(sure.min(), sure.max(), 41)
     line = {part: CalibrationLine(sure, right, part=part) for part in ("intercept", "slope")}
     curve = smooth_curve(sure, right, at)
