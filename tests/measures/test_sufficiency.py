@@ -25,6 +25,11 @@ def linear(batch: np.ndarray) -> np.ndarray:
     return (batch[:, 0] * WEIGHTS).sum(axis=(1, 2))
 
 
+def mean(batch: np.ndarray) -> np.ndarray:
+    """The share of an image of ones that is left."""
+    return batch.mean(axis=(1, 2, 3))
+
+
 def against(batch: np.ndarray) -> np.ndarray:
     """Rises when the image is taken away: 0.2 for the image, 1 for the baseline."""
     return 1 - linear(batch)
@@ -67,6 +72,30 @@ def test_a_constant_map_keeps_everything_so_that_nothing_changes_and_says_so(mea
         found = measure(score, IMAGE, np.full((12, 12), 0.3), **SETTINGS)
         assert found.value == pytest.approx(0, abs=1e-3)
         assert found.parts["kept_area"] == 1
+
+
+ROUND = np.hypot(*(np.mgrid[:41, :41] - 20.0)) < 19.5
+LEFT = np.broadcast_to(np.arange(41) < 12, (41, 41))
+FIELDS = [
+    pytest.param(np.ones((41, 41), bool), id="square"),
+    pytest.param(ROUND, id="round"),
+    pytest.param(ROUND & LEFT, id="a part of a disc, which a turn carries off itself"),
+]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_map_that_looks_the_same_everywhere_is_no_better_than_its_turns(field):
+    """No corner and no rim of the field is lost on the way round, whatever its shape."""
+    strong = np.where(field, 0.3, 7.0)
+    for score in (mean, lambda batch: 1 - mean(batch)):
+        kept = keep_only(score, np.ones((1, 41, 41)), strong, field=field, baseline=0.0)
+        assert set(kept.turned) == {kept.kept} == {kept.whole}
+
+
+def test_a_ring_on_the_rim_of_a_round_field_is_kept_by_its_turns_as_by_itself():
+    ring = np.where(np.hypot(*(np.mgrid[:41, :41] - 20.0)) > 16, 1.0, 0.1)
+    kept = keep_only(mean, np.ones((1, 41, 41)), ring, field=ROUND, baseline=0.0)
+    np.testing.assert_allclose(kept.turned, kept.kept, rtol=0.02)
 
 
 def test_all_four_share_their_passes_and_the_turned_maps_are_their_chance():

@@ -7,6 +7,7 @@ from typing import Unpack
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
+from scipy.ndimage import distance_transform_edt
 
 from foveal.core import Score
 from foveal.measures.base import Array, MeasureCard, ground
@@ -99,7 +100,7 @@ def keep_only(
 
     Inside the field each pixel becomes b + (x - b) m, in display units, with m the map's positive
     part divided by its maximum and b the image with all of its field replaced. A constant map
-    keeps everything.
+    keeps everything, and so does every turn of it: its chance is its value.
     """
     chosen = CurveSettings(**_curves(settings))
     on = ground(map, None, field, needs_mask=False)
@@ -263,10 +264,18 @@ def _turned(
     draws: int,
     seed: int,
 ) -> Iterator[Float[np.ndarray, "row column"]]:
-    """The same map looking elsewhere; what comes from beyond the field is 0."""
-    for there, inside in turns(np.argwhere(field), field, draws=draws, seed=seed):
+    """The same map looking elsewhere.
+
+    What comes from beyond the field is what the map has at the field's nearest pixel: were it 0, a
+    turned map would keep less than the map itself, and a map without information look better.
+    """
+    nearest = np.asarray(
+        distance_transform_edt(~field, return_distances=False, return_indices=True)
+    )
+    for there, _ in turns(np.argwhere(field), field, draws=draws, seed=seed):
         moved = np.zeros(field.shape)
-        moved[field] = np.where(inside, strength[tuple(there.T)], 0.0)
+        rows, columns = nearest[:, there[:, 0], there[:, 1]]
+        moved[field] = strength[rows, columns]
         yield moved
 
 

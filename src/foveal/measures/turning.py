@@ -31,7 +31,7 @@ def turns(
 
     Yields:
         The pixels after the turn, and which of them still lie in the field; the others are to be
-        left out.
+        left out, and those beyond the image lie on its edge.
 
     Raises:
         ValueError: Fewer than 0 draws.
@@ -47,7 +47,7 @@ def turns(
             turn = turn @ np.diag([1.0, -1.0])
         moved = np.rint((points - centre) @ turn.T + centre).astype(int)
         on_grid = np.all((moved >= 0) & (moved < field.shape), axis=1)
-        moved[~on_grid] = 0
+        moved = np.clip(moved, 0, np.array(field.shape) - 1)
         yield moved, on_grid & field[tuple(moved.T)]
 
 
