@@ -52,8 +52,10 @@ def test_it_is_the_excess_drop_of_a_map_that_is_the_lesions():
 def test_without_a_region_or_a_control_there_is_no_number(
     mask: np.ndarray, random: int, reason: str
 ):
-    found = lesion_drop(on_lesions, IMAGE, mask, field=FIELD, random=random)
-    assert found.reason == reason
+    settings = {"field": FIELD, "random": random, "baseline": 0.25}
+    assert lesion_drop(on_lesions, IMAGE, mask, **settings).reason == reason
+    shade = np.arange(float(mask.size)).reshape(mask.shape)
+    assert excess_drop(on_lesions, IMAGE, shade, mask=mask, **settings).reason == reason
 
 
 def test_the_lift_of_a_turned_region_is_the_mean_density_there():

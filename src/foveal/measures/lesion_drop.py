@@ -75,5 +75,4 @@ def lesion_drops(
     **settings: Unpack[DropKeywords],
 ) -> RoiDrops | str:
     """The passes behind it, or the reason why there are none."""
-    made = roi_drops(score, image, mask, mask=mask, field=field, subject=subject, **settings)
-    return "full_mask" if made == "constant_map" else made
+    return roi_drops(score, image, mask, mask=mask, field=field, subject=subject, **settings)
