@@ -17,8 +17,8 @@ from foveal.measures import (
     sensitivity_n,
     subset_effects,
 )
-from foveal.measures.drops import moved_regions, signed_distance
 from foveal.measures.effects import SHARES
+from foveal.measures.moved import moved_regions, signed_distance
 
 RANDOM = np.random.default_rng(8)
 WEIGHTS = RANDOM.standard_normal((16, 16)) / 16
@@ -201,6 +201,10 @@ def test_the_last_bits_of_a_deaf_models_score_are_no_order_of_patches(measure):
 
     assert measure(deaf, IMAGE, MAP, **SETTINGS).reason == "no_score_range"
     assert measure(lambda b: 3 + 1e-4 * linear(b), IMAGE, MAP, **SETTINGS).value is not None
+    asked = {**SETTINGS, "scale": "log-odds"}  # of two logits of about 1: rounded as those are
+    level = measure(lambda b: (deaf(b) - deaf(b)) / 3, IMAGE, MAP, **asked)
+    assert level.reason == "no_score_range"
+    assert measure(lambda b: 1e-4 * linear(b), IMAGE, MAP, **asked).value is not None
 
 
 def test_a_map_without_a_positive_value_can_agree():

@@ -99,8 +99,9 @@ class CurveSettings:
     """
 
     baseline: Baseline = "blur"
-    """What replaces a patch: `blur`, `linear` or `annulus`; in sections by OCT `section-blur` for
-    `blur`; `black`, `field-mean`, a number or an image."""
+    """What replaces a patch: `blur`, `linear` or `annulus`; `black`, `field-mean`, a number or an
+    image. For sections by OCT you may choose `section-blur` in place of `blur`; nothing does so by
+    itself."""
     patch_px: int | None = None
     """Side of a patch; the image's larger side / 32 by default."""
     fractions: tuple[float, ...] = FRACTIONS

@@ -21,7 +21,8 @@ SHARE = 0.2
 """The one share of `faithfulness_correlation` and `infidelity`."""
 DRAWS = 100
 _ROUNDING = 1e-6
-"""Of the score: float32 resolves no smaller change, and batches of other sizes round otherwise."""
+"""Of the score: float32 resolves no smaller change, and batches of other sizes round otherwise.
+Of log-odds at least of 1: near 0 they are a difference of logits, which are rounded before."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,7 +128,8 @@ def _lost(
     Else a score that no pixel changes would have an order of patches, that of its last bits.
     """
     lost = asked.whole - np.array(asked.scores_without(removed))
-    return np.where(np.abs(lost) <= _ROUNDING * abs(asked.whole), 0.0, lost)
+    size = max(abs(asked.whole), 1.0 if asked.scale == "log-odds" else 0.0)
+    return np.where(np.abs(lost) <= _ROUNDING * size, 0.0, lost)
 
 
 def _drawn(patches: int, share: float, draws: int, seed: int) -> Bool[np.ndarray, "draw patch"]:
