@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foveal.analysis import Bootstrap, Reading, reliance, reliance_model, units_of
+from foveal.analysis import Bootstrap, Reading, interval, reliance, reliance_model, units_of
 from foveal.analysis.reliance import Gap
 
 QUICK = Bootstrap(resamples=200, kind="percentile")
@@ -44,6 +44,8 @@ def test_the_change_is_split_by_whether_the_ai_was_right():
     assert found.when_wrong.estimate == pytest.approx(5)
     assert found.gap.estimate == pytest.approx(15)
     assert (found.when_right.n_units, found.when_wrong.n_units, found.gap.n_units) == (3, 2, 5)
+    for told in (RIGHT.astype(int), RIGHT.astype(float), RIGHT.tolist(), [1, 1, 1, 0, 0, 1]):
+        assert reliance(BEFORE, AFTER, told, EACH, how=QUICK) == found
 
 
 def test_answers_and_times_are_compared_row_by_row():
@@ -54,6 +56,8 @@ def test_answers_and_times_are_compared_row_by_row():
     assert found.to_wrong.estimate == pytest.approx(1 / 3)
     assert found.seconds is not None
     assert found.seconds.estimate == pytest.approx((-10 - 20 + 30) / 6)
+    unsigned = [replace(one, seconds=one.seconds.astype(np.uint16)) for one in (BEFORE, AFTER)]
+    assert reliance(*unsigned, RIGHT, EACH, how=QUICK).seconds == found.seconds
     assert reliance(replace(BEFORE, seconds=None), AFTER, RIGHT, EACH, how=QUICK).seconds is None
 
 
@@ -83,10 +87,11 @@ def test_the_interval_draws_patients_with_all_their_readers():
     held = []
     for seed in range(200):
         before, after, right, _, units = study(seed)
-        found = reliance(before, after, right, units, how=QUICK).gap
+        found = interval(Gap(after.confidence - before.confidence, right), units, QUICK)
         held.append(found.low < 10 < found.high)
     assert found.n_units == 50
     assert np.mean(held) == pytest.approx(0.95, abs=0.04)
+    assert reliance(before, after, right, units, how=QUICK).gap == found
 
 
 def test_a_mixed_model_takes_the_levels_of_the_readers_out():
@@ -146,6 +151,16 @@ WRONG = [
     pytest.param(lambda: replace(BEFORE, seconds=np.ones(5)), "one length", id="seconds"),
     pytest.param(
         lambda: reliance(BEFORE, AFTER, RIGHT[:5], EACH), "the same rows", id="other rows"
+    ),
+    pytest.param(
+        lambda: reliance(BEFORE, AFTER, [1, 1, NONE, 0, 0, 1], EACH),
+        "row 2 says nan",
+        id="not known",
+    ),
+    pytest.param(
+        lambda: reliance_model(BEFORE, AFTER, [1, 1, 1, 0, 2, 1], list("rrrsss"), EACH),
+        "row 4 says 2",
+        id="neither right nor wrong",
     ),
     pytest.param(
         lambda: reliance_model(BEFORE, AFTER, RIGHT, list("rrsss"), EACH),

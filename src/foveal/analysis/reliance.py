@@ -17,6 +17,9 @@ from foveal.analysis.resampling import Bootstrap, interval
 from foveal.analysis.statistic import AbstractStatistic, Mean, Values, Weights
 from foveal.analysis.units import Units
 
+AiRight = Bool[np.ndarray, " row"] | Num[np.ndarray, " row"] | Sequence[float]
+"""Of each row, whether the AI was right on its case: 1 or true, 0 or false, never missing."""
+
 _ENOUGH_WRONG = 0.2
 """Share of readings with a wrong AI below which leaning on it too much stays unseen."""
 
@@ -95,7 +98,7 @@ class Reliance:
 def reliance(
     before: Reading,
     after: Reading,
-    ai_right: Bool[np.ndarray, " row"],
+    ai_right: AiRight,
     units: Units,
     *,
     how: Bootstrap | None = None,
@@ -110,18 +113,18 @@ def reliance(
     Args:
         before: What readers said without the AI.
         after: What they said of the same rows with it.
-        ai_right: Whether the AI was right on the row's case.
+        ai_right: Whether the AI was right on the row's case, as truth values or as 1 and 0.
         units: The patient of each row; a patient is drawn with the readings of all readers.
         how: How intervals are made.
 
     Raises:
-        ValueError: Columns of different lengths.
+        ValueError: Columns of different lengths, or an `ai_right` that is neither 0 nor 1.
     """
-    change = _change(before, after, ai_right, units)
-    share = float(np.mean(~ai_right)) if len(ai_right) else 1.0
+    change, right = _changes(before, after, ai_right, units)
+    share = float(np.mean(~right)) if len(right) else 1.0
     few = f"the AI was wrong in {share:.0%} of the readings: leaning on it too much is hard to see"
     notes = (few,) * (share < _ENOUGH_WRONG)
-    gap = interval(Gap(change, ai_right), units, how)
+    gap = interval(Gap(change, right), units, how)
 
     def mean(values: Num[np.ndarray, " row"]) -> Estimate:
         return interval(Mean(values), units, how)
@@ -129,11 +132,11 @@ def reliance(
     was, became = before.correct.astype(np.float64), after.correct.astype(np.float64)
     timed = None
     if before.seconds is not None and after.seconds is not None:
-        timed = mean(after.seconds - before.seconds)
+        timed = mean(_less(after.seconds, before.seconds))
     return Reliance(
         gap=replace(gap, notes=(*gap.notes, *notes)),
-        when_right=mean(np.where(ai_right, change, np.nan)),
-        when_wrong=mean(np.where(ai_right, np.nan, change)),
+        when_right=mean(np.where(right, change, np.nan)),
+        when_wrong=mean(np.where(right, np.nan, change)),
         accuracy=mean(became - was),
         to_right=proportion(np.where(was == 0, became, np.nan), units, how),
         to_wrong=proportion(np.where(was == 1, 1 - became, np.nan), units, how),
@@ -144,7 +147,7 @@ def reliance(
 def reliance_model(
     before: Reading,
     after: Reading,
-    ai_right: Bool[np.ndarray, " row"],
+    ai_right: AiRight,
     readers: Sequence[Hashable],
     units: Units,
     *,
@@ -158,19 +161,20 @@ def reliance_model(
 
     Raises:
         FovealError: statsmodels is not installed.
-        ValueError: Columns of different lengths, or an AI that was always right or always wrong.
+        ValueError: Columns of different lengths, an `ai_right` that is neither 0 nor 1, or an AI
+            that was always right or always wrong.
 
     Reference:
         Laird & Ware 1982.
     """
-    change = _change(before, after, ai_right, units)
+    change, right = _changes(before, after, ai_right, units)
     if len(readers) != len(change) or (images is not None and len(images) != len(change)):
         raise ValueError(f"each of the {len(change)} rows needs its reader, and its image if any")
     # The first name is what the others are compared with.
-    order = np.argsort(ai_right, kind="stable")
+    order = np.argsort(right, kind="stable")
     (found,) = mixed_model(
         change[order],
-        [("AI wrong", "AI right")[int(right)] for right in ai_right[order]],
+        [("AI wrong", "AI right")[int(one)] for one in right[order]],
         replace(units, codes=units.codes[order], eyes=None),
         within=None if images is None else [images[row] for row in order],
         blocks=[readers[row] for row in order],
@@ -179,12 +183,27 @@ def reliance_model(
     return found
 
 
-def _change(
-    before: Reading, after: Reading, ai_right: Bool[np.ndarray, " row"], units: Units
-) -> Float[np.ndarray, " row"]:
+def _changes(
+    before: Reading, after: Reading, ai_right: AiRight, units: Units
+) -> tuple[Float[np.ndarray, " row"], Bool[np.ndarray, " row"]]:
+    """How far each row's confidence moved, and whether the AI was right there."""
     lengths = [len(before.correct), len(after.correct), len(ai_right), len(units.codes)]
     if len(set(lengths)) != 1:
         raise ValueError(
             f"before, after, ai_right and units need the same rows, but have {lengths}"
         )
-    return np.subtract(after.confidence, before.confidence, dtype=np.float64)
+    told = np.asarray(ai_right, dtype=np.float64)
+    strange = np.flatnonzero(~np.isin(told, (0, 1)))
+    if strange.size:
+        raise ValueError(
+            f"ai_right must be 1 where the AI was right and 0 where it was wrong, but row "
+            f"{strange[0]} says {told[strange[0]]}; leave out rows of which it is not known"
+        )
+    return _less(after.confidence, before.confidence), told == 1
+
+
+def _less(
+    after: Num[np.ndarray, " row"], before: Num[np.ndarray, " row"]
+) -> Num[np.ndarray, " row"]:
+    """A difference as a real number: whole numbers without a sign would wrap below 0."""
+    return np.subtract(after, before, dtype=np.float64)
