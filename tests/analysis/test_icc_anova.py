@@ -62,7 +62,9 @@ def test_two_eyes_of_a_patient_have_no_closed_interval():
 NONE = [
     pytest.param(np.ones((4, 2)), False, "all numbers are the same", id="no spread"),
     pytest.param(np.arange(4.0)[:, None] + [[0, 0]], False, "same numbers", id="readers alike"),
-    pytest.param(np.array([[1.0, 2], [2, 1]] * 3), True, "no bound", id="cases alike"),
+    pytest.param(np.array([[1.0, 3], [3, 1]] * 3), False, "the same mean", id="equal means"),
+    pytest.param(np.array([[1.0, 2], [2, 1.5], [1, 2]]), True, "no bound", id="cases near alike"),
+    pytest.param(np.array([[1.0, 2], [2, 1]] * 3), True, "readers' errors", id="cases alike"),
 ]
 
 

@@ -1,5 +1,7 @@
 """Agreement of readers: published tables, other libraries, and twins that repeat rows."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
@@ -175,6 +177,35 @@ def test_without_a_pair_of_ratings_there_is_no_number(make):
     assert np.isnan(make(alone)(np.ones((1, 2)))).all()
 
 
+def test_an_icc_of_the_mean_has_no_number_where_its_variance_is_not_above_zero():
+    # All case means are 1.5 and all reader means too: MSR = MSC = 0, so -MSE / (-MSE / 6) = 6.
+    opposed = np.array([[1.0, 2], [2, 1]] * 3)
+    found = icc(opposed, rows(6), mean=True, how=QUICK)
+    assert found.estimate is None
+    assert "cases differ less than the readers' errors" in str(found.reason)
+    # That of one reader is -MSE / (MSE - 2 MSE / 6).
+    assert icc(opposed, rows(6), how=QUICK).estimate == pytest.approx(-6 / (6 - 2))
+
+
+def test_alpha_of_a_thousand_different_numbers_needs_no_table_of_pairs():
+    numbers = np.random.default_rng(5).normal(size=(500, 1)) + RANDOM.normal(0, 1e-3, (500, 2))
+    tracemalloc.start()
+    found = [
+        krippendorff_alpha(numbers, rows(500), scale=s).estimate for s in ("interval", "ordinal")
+    ]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == pytest.approx([1, 1], abs=1e-3)
+    assert peak < 200e6  # 2000 resamples of 500 rows; tables of all pairs of labels take 16 GB
+
+
+def test_tables_without_a_case_have_no_number():
+    empty = np.empty((0, 3))
+    found = [ask(empty, rows(0), how=QUICK) for ask in (krippendorff_alpha, fleiss_kappa, icc)]
+    assert [one.estimate for one in found] == [None] * 3
+    assert all("no case" in str(one.reason) or "two cases" in str(one.reason) for one in found)
+
+
 def test_one_case_has_no_icc():
     assert np.isnan(Icc(SIX_TARGETS[:1])(np.ones((1, 1)))).all()
 
@@ -193,6 +224,9 @@ WRONG = [
     pytest.param(lambda: raw_agreement(THREE[:, :1], rows(40)), "two readers", id="one column"),
     pytest.param(lambda: gwet_ac(THREE, rows(40), [1, 2, 3]), "not all among", id="no label"),
     pytest.param(lambda: gwet_ac(THREE * 0, rows(40), [0]), "two labels", id="one label"),
+    pytest.param(
+        lambda: gwet_ac(THREE, rows(40), [1, 2, 2, 3, 4]), "labels must be different", id="twice"
+    ),
     pytest.param(
         lambda: krippendorff_alpha(THREE, rows(40), scale="ratio"), "scale must be", id="scale"
     ),

@@ -4,7 +4,7 @@ Grades of a map's plausibility, of a disease, or yes and no. The intervals draw 
 their cases and keep the readers: they speak of these readers, not of others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,12 @@ from foveal.analysis.units import Units
 Ratings = Num[np.ndarray, "row reader"]
 Scale = Literal["nominal", "ordinal", "interval"]
 Weighting = Literal["nominal", "linear", "quadratic"]
+Distances = Callable[[Weights], tuple[Values, Values]]
+"""Half the squared distances of all pairs of ratings, within the cases and among all.
+
+Of n numbers they sum to n sum(v^2) - sum(v)^2, so that no table of pairs of labels is needed, which
+many different numbers would make large. Those within a case are by its other ratings.
+"""
 
 
 class KrippendorffAlpha(AbstractStatistic):
@@ -37,33 +43,16 @@ class KrippendorffAlpha(AbstractStatistic):
 
     def __init__(self, ratings: Ratings, *, scale: Scale = "ordinal") -> None:
         _check("scale", scale, ("nominal", "ordinal", "interval"))
-        self._labels, counts = _counted(ratings)
-        readers = counts.sum(axis=1)
-        self.valid = readers >= 2
-        pairs = counts[:, :, None] * (counts[:, None, :] - np.eye(len(self._labels)))
-        self._pairs = pairs.reshape(len(counts), -1) / np.maximum(readers - 1, 1)[:, None]
-        self._scale = scale
+        _check_shape(ratings)
+        self._readers = np.isfinite(ratings).sum(axis=1).astype(np.float64)
+        self.valid = self._readers >= 2
+        of = {"nominal": _of_names, "ordinal": _of_ranks, "interval": _of_numbers}[scale]
+        self._distances = of(ratings, self._readers)
 
     def __call__(self, weights: Weights) -> Values:
-        size = len(self._labels)
-        seen = ((weights * self.valid) @ self._pairs).reshape(-1, size, size)
-        margin = seen.sum(axis=2)
-        apart = self._squared(margin)
-        expected = np.einsum("rc,rk,rck->r", margin, margin, apart)
-        return 1 - divided((margin.sum(axis=1) - 1) * (seen * apart).sum((1, 2)), expected)
-
-    def _squared(
-        self, margin: Float[np.ndarray, "replicate label"]
-    ) -> Float[np.ndarray, "replicate label label"]:
-        """Squared distances of the labels."""
-        if self._scale == "nominal":
-            return np.broadcast_to(
-                1 - np.eye(margin.shape[1]), (len(margin), *2 * margin.shape[1:])
-            )
-        place = np.broadcast_to(self._labels, margin.shape)
-        if self._scale == "ordinal":
-            place = np.cumsum(margin, axis=1) - margin / 2
-        return (place[:, :, None] - place[:, None, :]) ** 2
+        weights = weights * self.valid
+        within, among = self._distances(weights)
+        return 1 - divided((weights @ self._readers - 1) * within, among)
 
 
 class FleissKappa(AbstractStatistic):
@@ -163,13 +152,18 @@ class Icc(AbstractStatistic):
 
     ICC(A,1) of one reader's number, or with `mean` ICC(A,k) of the mean of all readers. For
     numbers, such as areas; a reader who is always higher lowers it. Only cases that every reader
-    rated count. Missing of fewer than two cases, and where all numbers are the same.
+    rated count. Missing of fewer than two cases, where all numbers are the same, and where the
+    variance that it is a share of comes out at 0 or below, as that of the mean may where readers
+    contradict each other: the ratio would pass 1.
 
     Reference:
         McGraw & Wong 1996, case 2A.
     """
 
-    missing = "fewer than two cases were rated by every reader, or all numbers are the same"
+    missing = (
+        "fewer than two cases were rated by every reader, all numbers are the same, or cases "
+        "differ less than the readers' errors alone would make them"
+    )
 
     def __init__(self, ratings: Ratings, *, mean: bool = False) -> None:
         _check_shape(ratings)
@@ -195,7 +189,8 @@ class Icc(AbstractStatistic):
         left = (total - between - biased) / (freedom * (readers - 1))
         shift = (reader - left) / np.maximum(cases, 1)
         spread = case + shift if self._mean else case + (readers - 1) * left + readers * shift
-        return divided(case - left, np.where(total > 1e-12 * np.abs(total).max(), spread, 0.0))
+        some = (total > 1e-12 * np.abs(total).max()) & (spread > 1e-9 * total / freedom)
+        return divided(case - left, np.where(some, spread, 0.0))
 
 
 def krippendorff_alpha(
@@ -229,8 +224,8 @@ def gwet_ac(
     """`GwetAC` with its interval by patient.
 
     Raises:
-        ValueError: Fewer than two readers or labels, a rating that is no label, or an unknown
-            weighting.
+        ValueError: Fewer than two readers or labels, a label named twice, a rating that is no
+            label, or an unknown weighting.
     """
     return interval(GwetAC(ratings, labels, weighting=weighting), units, how)
 
@@ -273,6 +268,50 @@ def raw_agreement(ratings: Ratings, units: Units, *, how: Bootstrap | None = Non
     return interval(Mean(_alike(_counted(ratings)[1])), units, how)
 
 
+def _of_names(ratings: Ratings, readers: Float[np.ndarray, " row"]) -> Distances:
+    counts = _counted(ratings)[1]
+    apart = (readers**2 - (counts**2).sum(axis=1)) / np.maximum(readers - 1, 1)
+
+    def distances(weights: Weights) -> tuple[Values, Values]:
+        margin = weights @ counts
+        return weights @ apart, margin.sum(axis=1) ** 2 - (margin**2).sum(axis=1)
+
+    return distances
+
+
+def _of_ranks(ratings: Ratings, readers: Float[np.ndarray, " row"]) -> Distances:
+    counts, others = _counted(ratings)[1], np.maximum(readers - 1, 1)
+    shared = counts * (readers / others)[:, None]
+
+    def distances(weights: Weights) -> tuple[Values, Values]:
+        margin = weights @ counts
+        total = margin.sum(axis=1)
+        # Mean ranks of the labels; those of all ratings sum to 0.
+        place = np.cumsum(margin, axis=1) - margin / 2 - total[:, None] / 2
+        own = place @ counts.T
+        within = ((weights @ shared) * place**2).sum(1) - (weights / others * own**2).sum(1)
+        return np.maximum(within, 0.0), total * (margin * place**2).sum(axis=1)
+
+    return distances
+
+
+def _of_numbers(ratings: Ratings, readers: Float[np.ndarray, " row"]) -> Distances:
+    told = np.isfinite(ratings)
+    # The middle is taken off first: squares of large numbers leave no digits for differences.
+    middle = float(ratings[told].mean()) if told.any() else 0.0
+    numbers = np.where(told, ratings - middle, 0.0)
+    sums, squares = numbers.sum(axis=1), (numbers**2).sum(axis=1)
+    apart = np.maximum(readers * squares - sums**2, 0.0) / np.maximum(readers - 1, 1)
+
+    def distances(weights: Weights) -> tuple[Values, Values]:
+        most = (weights @ readers) * (weights @ squares)
+        among = most - (weights @ sums) ** 2
+        # What is left of numbers that are all the same is rounding.
+        return weights @ apart, np.where(among > 1e-12 * most, among, 0.0)
+
+    return distances
+
+
 def _counted(
     ratings: Ratings, labels: Sequence[float] | None = None
 ) -> tuple[Float[np.ndarray, " label"], Float[np.ndarray, "row label"]]:
@@ -280,6 +319,8 @@ def _counted(
     _check_shape(ratings)
     found = np.unique(ratings[np.isfinite(ratings)]).astype(np.float64)
     known = found if labels is None else np.array(labels, dtype=np.float64)
+    if len(np.unique(known)) < len(known):
+        raise ValueError(f"labels must be different ones, but are {known.tolist()}")
     if not np.isin(found, known).all():
         raise ValueError(f"ratings {found.tolist()} are not all among the labels {known.tolist()}")
     return known, (ratings[:, :, None] == known).sum(axis=1).astype(np.float64)
@@ -305,9 +346,10 @@ def _distances(labels: int, weighting: Weighting) -> Float[np.ndarray, "label la
 
 
 def _check_shape(ratings: Ratings) -> None:
-    if ratings.shape[1] < 2:
+    if ratings.ndim != 2 or ratings.shape[1] < 2:
         raise ValueError(
-            f"agreement needs two readers or more, a column each, but got {ratings.shape[1]}"
+            "agreement needs a row for each case and two readers or more, a column each, but got "
+            f"ratings of shape {ratings.shape}"
         )
 
 

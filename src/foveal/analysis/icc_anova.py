@@ -51,6 +51,8 @@ def _limits(
     found: MeanSquares, *, mean: bool, level: float
 ) -> tuple[tuple[float, float] | None, str | None]:
     readers = found.shape[1]
+    if found.rows <= 1e-12 * max(found.left, found.columns):
+        return None, "all cases have the same mean: nothing says how far others would not"
     if max(found.left, found.columns) <= 1e-12 * found.rows:
         return None, "all readers give the same numbers: nothing says how far others would not"
     low, high = _of_one(found, level)
