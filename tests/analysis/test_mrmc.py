@@ -12,16 +12,13 @@ from foveal.analysis import (
     Mean,
     auc,
     compare_auc,
-    crossed_reads,
     mrmc,
     mrmc_power,
     reader_aucs,
     reader_figures,
     reader_rates,
-    size_for_mrmc,
     units_of,
 )
-from foveal.analysis.obuchowski_rockette import VarianceComponents
 from foveal.analysis.reader_figures import ReaderFigures
 
 ARMS = ("spin echo", "cine")
@@ -193,20 +190,30 @@ def test_rates_count_the_patients_of_their_kind():
     assert "2 of 60 rows lack a truth and do not count" in fewer.notes
 
 
-def drawn_figures(random, gain=0.0):
+@pytest.mark.parametrize(("answer", "name"), [(1, "specificity"), (0, "sensitivity")])
+def test_without_patients_of_a_kind_its_rate_is_missing_with_the_reason(answer, name):
+    reads = study(6, rows=20)[1] > 0.6
+    both = reader_rates(np.full(20, answer), reads, patients(20), arms=ARMS)
+    assert np.isnan(both[name].values).all()
+    found = mrmc(both[name])
+    assert (found.p, found.reason) == (None, "a reader has no figure in an arm")
+    assert f"no row with a truth of {1 - answer}, so there is no {name}" in found.arms[0].notes
+    (other,) = {"sensitivity", "specificity"} - {name}
+    assert mrmc(both[other]).p is not None
+
+
+def drawn_studies(seed, count, gain=0.0):
     """Figures straight from the model of Obuchowski and Rockette, errors known."""
-    cov = van_dyke().covariance
-    errors = random.multivariate_normal(np.zeros(10), cov.reshape(10, 10)).reshape(2, 5)
-    reader = random.normal(0, 0.04, (1, 5)) + random.normal(0, 0.014, (2, 5))
+    random, known = np.random.default_rng(seed), replace(van_dyke(), bounds=(-inf, inf))
+    spread = known.covariance.reshape(10, 10)
+    errors = random.multivariate_normal(np.zeros(10), spread, count).reshape(count, 2, 5)
+    reader = random.normal(0, 0.04, (count, 1, 5)) + random.normal(0, 0.014, (count, 2, 5))
     values = 0.8 + gain * np.array([[0], [1]]) + reader + errors
-    return ReaderFigures(
-        arms=ARMS, values=values, covariance=cov, n_units=114, unit="patient", method="known"
-    )
+    return [mrmc(replace(known, values=one)) for one in values]
 
 
 def test_the_test_finds_5_percent_of_nothing_and_the_intervals_hold_95():
-    random = np.random.default_rng(0)
-    found = [mrmc(drawn_figures(random)) for _ in range(1500)]
+    found = drawn_studies(0, 1500)
     assert np.mean([one.p < 0.05 for one in found]) == pytest.approx(0.05, abs=0.017)
     held = [one.arms[0].low < 0.8 < one.arms[0].high for one in found]
     assert np.mean(held) == pytest.approx(0.95, abs=0.017)
@@ -236,72 +243,11 @@ def test_two_eyes_of_a_patient_are_not_two_patients():
     assert found[1] > found[0] + 0.04
 
 
-def test_a_list_of_readings_becomes_a_block_whose_holes_are_refused():
-    truth, reads = study(11, rows=6, readers=3)
-    image, arm, reader = (grid.ravel() for grid in np.indices(reads.shape))
-    order = np.random.default_rng(0).permutation(len(image))[:-1]
-    found = crossed_reads(
-        reads.ravel()[order],
-        images=image[order].tolist(),
-        arms=[ARMS[one] for one in arm[order]],
-        readers=reader[order].tolist(),
-    )
-    back = [np.argsort(np.array(names)) for names in (found.images, found.readers)]
-    arms = [found.arms.index(name) for name in ARMS]
-    block = found.reads[np.ix_(back[0], arms, back[1])]
-    known = np.isfinite(block)
-    assert known.sum() == reads.size - 1
-    assert block[known] == pytest.approx(reads[known])
-    with pytest.raises(ValueError, match="1 of 36 readings are missing"):
-        reader_aucs(truth, block, patients(6), arms=ARMS)
-
-
 def test_the_power_is_the_share_of_studies_that_find_the_difference():
-    random = np.random.default_rng(1)
-    found = [mrmc(drawn_figures(random, gain=0.05)).p < 0.05 for _ in range(1000)]
+    found = [one.p < 0.05 for one in drawn_studies(1, 1000, gain=0.05)]
     pilot = replace(mrmc(van_dyke()).components, arm_reader=0.014**2)
     told = mrmc_power(pilot, 0.05, readers=5, patients=114)
     assert np.mean(found) == pytest.approx(told, abs=0.04)
-
-
-PILOT = VarianceComponents(
-    reader=0.001535,
-    arm_reader=0.00020040252,
-    error=0.00080228827,
-    cov1=COV1,
-    cov2=0.00034407483,
-    cov3=COV3,
-    n_units=114,
-)
-SEEN = 0.043800322
-
-
-@pytest.mark.parametrize(
-    ("readers", "cases", "published"), [(10, 165, 0.80541995), (6, 111, 0.5526116)]
-)
-def test_the_power_is_that_of_rjafroc_on_van_dykes_components(readers, cases, published):
-    told = mrmc_power(PILOT, SEEN, readers=readers, patients=cases)
-    assert told == pytest.approx(published, abs=1e-7)
-
-
-def test_six_readers_need_251_patients_as_rjafroc_says_and_more_readers_need_fewer():
-    assert size_for_mrmc(PILOT, SEEN, readers=6) == 251
-    assert mrmc_power(PILOT, SEEN, readers=6, patients=250) < 0.8
-    assert size_for_mrmc(PILOT, -SEEN, readers=10) < 165
-
-
-def test_readers_who_differ_too_much_cannot_be_made_up_for_by_patients():
-    with pytest.raises(ValueError, match="ask more readers"):
-        size_for_mrmc(PILOT, 0.02, readers=3)
-
-
-def test_without_errors_of_readers_or_patients_every_study_finds_it():
-    alike = replace(PILOT, arm_reader=0.0, error=0.0, cov1=0.0, cov2=0.0, cov3=0.0)
-    assert mrmc_power(alike, 0.01, readers=5, patients=10) == 1
-    known = replace(PILOT, arm_reader=0.0, cov1=PILOT.error - 0.0001, cov2=COV3 + 0.0001)
-    z = 0.04 * np.sqrt(5 / (2 * 0.0005))
-    expected = scipy.stats.norm.sf(1.959964 - z) + scipy.stats.norm.cdf(-1.959964 - z)
-    assert mrmc_power(known, 0.04, readers=5, patients=114) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(("margin", "shown"), [(0.03, True), (0.0003, False)])
@@ -371,29 +317,25 @@ WRONG = [
         lambda: reader_rates(TRUTH, READS, patients(10), arms=ARMS), "0 or 1", id="no threshold"
     ),
     pytest.param(
+        lambda: reader_rates(TRUTH[:9], READS > 0, patients(10), arms=ARMS),
+        "9 rows have a truth, but 10 were read",
+        id="truth of other rows",
+    ),
+    pytest.param(
+        lambda: reader_figures(lambda said: Mean(said[1:]), READS, patients(10), arms=ARMS),
+        "9 rows, but 10 were read",
+        id="a figure of other rows",
+    ),
+    pytest.param(
         lambda: reader_figures(
             lambda said: Mean(np.where(said > 0, said, np.nan)), READS, patients(10), arms=ARMS
         ),
         "same rows",
         id="other rows for another reader",
     ),
-    pytest.param(
-        lambda: crossed_reads(np.ones(2), images=[1, 1], arms=["a", "a"], readers=[7, 7]),
-        "reader 7 read image 1 twice in arm 'a'",
-        id="read twice",
-    ),
-    pytest.param(
-        lambda: crossed_reads(np.ones(2), images=[1], arms=["a", "a"], readers=[7, 7]),
-        "needs image, arm and reader",
-        id="lengths",
-    ),
     pytest.param(lambda: replace(van_dyke(), arms=("a", "b", "c")), "do not fit", id="arms"),
     pytest.param(lambda: mrmc(van_dyke(), over="cases"), "over must be", id="over"),
     pytest.param(lambda: mrmc(van_dyke(), margin=-0.1), "margin", id="margin"),
-    pytest.param(
-        lambda: mrmc_power(PILOT, 0.0, readers=5, patients=100), "difference", id="no difference"
-    ),
-    pytest.param(lambda: size_for_mrmc(PILOT, 0.1, readers=5, power=1), "power", id="power"),
 ]
 
 

@@ -1,5 +1,5 @@
 from bisect import bisect_left
-from math import inf
+from math import inf, isfinite
 
 from scipy.special import fdtri, ncfdtr
 
@@ -23,12 +23,20 @@ def mrmc_power(
     negative as the pilot had. Readers must be like the pilot's.
 
     Raises:
-        ValueError: Fewer than two readers, no patients, no difference, or a level outside (0, 1).
+        ValueError: Fewer than two readers, no patients, no difference, a level outside (0, 1), or a
+            pilot without a number for each of its variances.
 
     Reference:
         Hillis, Obuchowski & Berbaum 2011.
     """
-    if readers < 2 or patients < 1 or difference == 0 or not 0 < level < 1:
+    parts = (pilot.arm_reader, pilot.error, pilot.cov1, pilot.cov2, pilot.cov3)
+    if not all(map(isfinite, parts)) or pilot.n_units < 1:
+        raise ValueError(
+            f"nothing can be planned from a pilot without all its variances, but got {pilot}: look "
+            "at the reason its mrmc gives"
+        )
+    sought = isfinite(difference) and difference != 0
+    if readers < 2 or patients < 1 or not sought or not 0 < level < 1:
         raise ValueError(
             "a reader study needs two readers or more, patients, a difference to find and a level "
             f"in (0, 1), but got {readers}, {patients}, {difference} and {level}"
@@ -56,7 +64,7 @@ def size_for_mrmc(
         level: Of the planned intervals.
 
     Raises:
-        ValueError: As `mrmc_power`; a power outside (0, 1); or no number of patients is enough,
+        ValueError: As `mrmc_power`; a power outside (0, 1); or a million patients are not enough,
             since readers differ too much: ask more of them.
 
     Reference:
@@ -64,12 +72,11 @@ def size_for_mrmc(
     """
     if not 0 < power < 1:
         raise ValueError(f"power must lie between 0 and 1, but is {power}")
-    mrmc_power(pilot, difference, readers=readers, patients=1, level=level)
-    most = _power(pilot, difference, readers, 0.0, level)
-    if most <= power:
+    most = mrmc_power(pilot, difference, readers=readers, patients=_MOST, level=level)
+    if not most >= power:
         raise ValueError(
-            f"{readers} readers reach a power of {most:.2f} at most, however many patients they "
-            "read: ask more readers, or look for a larger difference"
+            f"{readers} readers reach a power of {most:.3f} with {_MOST:,} patients, not of "
+            f"{power}: ask more readers, or look for a larger difference"
         )
     return bisect_left(
         range(_MOST),

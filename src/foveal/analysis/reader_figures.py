@@ -97,11 +97,14 @@ def reader_rates(
 ) -> dict[str, ReaderFigures]:
     """Each reader's `sensitivity` and `specificity` in each arm, from yes (1) and no (0).
 
-    With the covariance of the jackknife by patient, over the patients of the kind that counts.
+    With the covariance of the jackknife by patient, over the patients of the kind that counts. NaN
+    where there is no patient of that kind, which a note says.
 
     Raises:
         ValueError: As `reader_aucs`, or a reading that is neither 0 nor 1.
     """
+    if len(truth) != len(reads):
+        raise ValueError(f"{len(truth)} rows have a truth, but {len(reads)} were read")
     answers = truth.astype(np.float64)
     said = reads.astype(np.float64)
     for name, column in (("truth", answers), ("reads", said)):
@@ -113,11 +116,12 @@ def reader_rates(
 
     unknown = int(np.isnan(answers).sum())
     note = (f"{unknown} of {len(answers)} rows lack a truth and do not count",) * (unknown > 0)
-    found = {
-        name: reader_figures(right_on(answer), said, units, arms=arms, bounds=(0, 1))
-        for name, answer in (("sensitivity", 1), ("specificity", 0))
-    }
-    return {name: replace(one, notes=(*one.notes, *note)) for name, one in found.items()}
+    found = {}
+    for name, answer in (("sensitivity", 1), ("specificity", 0)):
+        one = reader_figures(right_on(answer), said, units, arms=arms, bounds=(0, 1))
+        none = (f"no row with a truth of {answer}, so there is no {name}",) * (not one.n_units)
+        found[name] = replace(one, notes=(*one.notes, *note, *none))
+    return found
 
 
 def reader_figures(
@@ -131,20 +135,42 @@ def reader_figures(
     """Any figure of merit of each reader in each arm, its covariance by the jackknife.
 
     Each patient is left out in turn with all rows: `make` turns what a reader said in an arm into
-    a statistic, such as `lambda said: Auc(truth, said)`.
+    a statistic, such as `lambda said: Auc(truth, said)`. NaN where the figure uses no row.
 
     Raises:
-        ValueError: A rating is missing, names that do not fit, or a figure that uses other rows
-            for one reader than for another.
+        ValueError: A rating is missing, names that do not fit, a figure of other rows than those
+            read, or one that uses other rows for one reader than for another.
 
     Reference:
         Quenouille 1956; for readers, Obuchowski & Rockette 1995.
     """
     made = [make(column) for column in _columns(reads, units, arms)]
     valid = made[0].valid
+    if len(valid) != len(reads):
+        raise ValueError(f"the figure has {len(valid)} rows, but {len(reads)} were read")
     if any(not np.array_equal(one.valid, valid) for one in made):
         raise ValueError("the figure must use the same rows of all readers and arms")
     used = units.chosen(valid)
+    values, covariance = _jackknife(made, used, valid)
+    shape = reads.shape[1:]
+    return ReaderFigures(
+        arms=tuple(arms),
+        values=values.reshape(shape),
+        covariance=covariance.reshape(*shape, *shape),
+        n_units=used.count,
+        unit=used.unit,
+        method=f"jackknife by {used.unit}",
+        bounds=bounds,
+        notes=used.remarks(),
+    )
+
+
+def _jackknife(
+    made: Sequence[AbstractStatistic], used: Units, valid: Bool[np.ndarray, " row"]
+) -> tuple[Float[np.ndarray, " figure"], Float[np.ndarray, "figure figure"]]:
+    """Figures of all patients, and the covariance of those without each; NaN where none is used."""
+    if not used.count:
+        return np.full(len(made), np.nan), np.full((len(made), len(made)), np.nan)
     codes = np.zeros(len(valid), np.int64)
     codes[valid] = used.codes
     by_unit = [one.by_unit(codes, valid) for one in made]
@@ -152,17 +178,7 @@ def reader_figures(
     values = np.array([one(np.ones((1, used.count)))[0] for one in by_unit])
     surplus = left_out - left_out.mean(axis=1, keepdims=True)
     share = (used.count - 1) / used.count if used.count > 1 else np.nan
-    shape = reads.shape[1:]
-    return ReaderFigures(
-        arms=tuple(arms),
-        values=values.reshape(shape),
-        covariance=(share * surplus @ surplus.T).reshape(*shape, *shape),
-        n_units=used.count,
-        unit=used.unit,
-        method=f"jackknife by {used.unit}",
-        bounds=bounds,
-        notes=used.remarks(),
-    )
+    return values, share * surplus @ surplus.T
 
 
 def _columns(reads: Reads, units: Units, arms: Sequence[str]) -> list[Shaped[np.ndarray, " row"]]:
