@@ -35,17 +35,27 @@ def test_half_of_the_readers_are_no_majority():
     assert not reader_overlap(strip(1), np.stack([strip(0), strip(1)])).consensus.any()
 
 
-def test_a_cohort_has_the_ratio_of_the_means_over_images_that_have_both():
+def test_readers_who_found_nothing_agree_with_each_other_and_with_a_map_that_did_not_either():
+    nobody = reader_overlap(strip(2), np.stack([strip(), strip(), strip(3)]))
+    assert nobody.between_readers.tolist() == [1, 0, 0]
+    assert nobody.with_readers.tolist() == [0, 0, 0]
+    silent = reader_overlap(strip(), np.stack([strip(), strip(), strip(3)]))
+    assert silent.with_readers.tolist() == [1, 1, 0]
+    assert (silent.with_consensus, nobody.with_consensus) == (1, 0)
+
+
+def test_a_cohort_has_the_ratio_of_the_means_over_all_its_images():
     apart = reader_overlap(strip(4), np.stack([strip(0), strip(4), strip(4)]))
     nothing = reader_overlap(strip(2), np.stack([strip(), strip(), strip()]))
     units = units_of(list("ABC"))
     agreement = roi_agreement([FOUND, apart, nothing], units, how=QUICK)
     readers = [5 / 9, 2 / 3, 0.0]
-    ceiling = [11 / 18, 1 / 3]
+    ceiling = [11 / 18, 1 / 3, 1.0]  # nobody drew anything on the third
     assert agreement.with_readers.estimate == pytest.approx(np.mean(readers))
     assert agreement.between_readers.estimate == pytest.approx(np.mean(ceiling))
-    assert agreement.between_readers.n_units == 2  # nobody drew anything on the third
     assert agreement.ratio.estimate == pytest.approx(sum(readers) / sum(ceiling))
+    found = (agreement.with_readers, agreement.between_readers, agreement.ratio)
+    assert [one.n_units for one in found] == [3, 3, 3]
     assert agreement.with_consensus.estimate == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 

@@ -20,7 +20,7 @@ Region = Bool[np.ndarray, "row column"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReaderOverlap:
-    """Dice coefficients on one image, in [0, 1]; NaN where both regions are empty."""
+    """Dice coefficients on one image, in [0, 1]; two empty regions agree, which is 1."""
 
     consensus: Region
     """Pixels that more than half of the readers drew."""
@@ -61,7 +61,8 @@ class MeanRatio(AbstractStatistic):
 def reader_overlap(region: Region, drawn: Bool[np.ndarray, "reader row column"]) -> ReaderOverlap:
     """The map's region on one image, such as its strongest pixels, beside what readers drew.
 
-    A reader who found nothing drew an empty region, which is a statement and counts.
+    A reader who found nothing drew an empty region, which is a statement and counts: two who found
+    nothing agree wholly, and so does a map without a region.
 
     Raises:
         ValueError: Fewer than two readers, or regions of different sizes.
@@ -75,9 +76,9 @@ def reader_overlap(region: Region, drawn: Bool[np.ndarray, "reader row column"])
     consensus = 2 * drawn.sum(axis=0) > len(drawn)
     return ReaderOverlap(
         consensus=consensus,
-        with_consensus=region_dice(region, consensus),
-        with_readers=np.array([region_dice(region, one) for one in drawn]),
-        between_readers=np.array([region_dice(*pair) for pair in combinations(drawn, 2)]),
+        with_consensus=_agreement(region, consensus),
+        with_readers=np.array([_agreement(region, one) for one in drawn]),
+        between_readers=np.array([_agreement(*pair) for pair in combinations(drawn, 2)]),
     )
 
 
@@ -98,15 +99,15 @@ def roi_agreement(
 ) -> RoiAgreement:
     """The overlaps of a cohort's images with intervals by patient; the readers are kept.
 
-    Each image counts with the mean over its readers, and over their pairs. The ratio is that of
-    both means over the images that have both.
+    Each image counts with the mean over its readers, and over their pairs; the ratio is that of
+    both means, over the same images.
 
     Raises:
         ValueError: Overlaps of other rows than those that have a unit.
     """
     consensus = np.array([one.with_consensus for one in overlaps], dtype=np.float64)
-    readers = np.array([_mean(one.with_readers) for one in overlaps], dtype=np.float64)
-    ceiling = np.array([_mean(one.between_readers) for one in overlaps], dtype=np.float64)
+    readers = np.array([one.with_readers.mean() for one in overlaps], dtype=np.float64)
+    ceiling = np.array([one.between_readers.mean() for one in overlaps], dtype=np.float64)
     return RoiAgreement(
         with_consensus=interval(Mean(consensus), units, how),
         with_readers=interval(Mean(readers), units, how),
@@ -115,6 +116,5 @@ def roi_agreement(
     )
 
 
-def _mean(values: Float[np.ndarray, " number"]) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")
+def _agreement(first: Region, second: Region) -> float:
+    return region_dice(first, second) if first.any() or second.any() else 1.0
