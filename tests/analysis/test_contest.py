@@ -118,6 +118,29 @@ def test_a_method_without_a_single_number_takes_no_test_from_the_others(others):
     assert contest.notes == (*alone.notes, "without a number, and left out: blank")
 
 
+@pytest.mark.parametrize(("patients", "tested"), [(1, False), (14, False), (15, True)])
+def test_a_method_with_numbers_for_few_patients_takes_no_test_from_the_others(patients, tested):
+    table = np.random.default_rng(2).normal(size=(30, 3)) + np.arange(3)
+    table[patients:, 2] = np.nan
+    units, asked = units_of([f"P{n}" for n in range(30)]), {"higher": {"m": True}, "how": QUICK}
+    alone = compare_measures({"m": table[:, :2]}, units, names="ab", **asked)["m"]
+    contest = compare_measures({"m": table}, units, names="abc", **asked)["m"]
+    assert contest.n_units == (15 if tested else 30)
+    assert (contest.standings[2].rank is not None) is tested
+    assert contest.standings[2].mean.estimate == pytest.approx(np.nanmean(table[:, 2]))
+    note = f"with a number for too few patients, and left out: c ({patients})"
+    assert (note in contest.notes) is not tested
+    if not tested:
+        assert (contest.p, contest.pairs) == (alone.p, alone.pairs)
+        assert [one.rank for one in contest.standings[:2]] == [one.rank for one in alone.standings]
+
+
+def test_one_patient_gives_no_rank():
+    table, units = np.array([[1.0, 2], [3, 5]]), units_of(["P1", "P1"])
+    contest = compare_measures({"m": table}, units, names="ab", higher={"m": True}, how=QUICK)["m"]
+    assert [standing.rank for standing in contest.standings] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("methods", "reason"), [(1, "one method"), (2, "no row"), (3, "0 patients")]
 )

@@ -25,9 +25,9 @@ class Standing:
     valid: int
     """Images that have a number."""
     rank: float | None
-    """Mean over the patients of the method's rank among the methods that have any number, 1 the
-    best; `None` where neither way is better, the method has no number, or no patient has one of
-    every other."""
+    """Mean over the patients of the method's rank among the methods that are tested, 1 the best;
+    `None` where neither way is better, the method is left out, or fewer than two patients have a
+    number of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Contest:
     """After Holm over all measures that were compared together."""
     test: str
     n_units: int
-    """Patients with a number of every method that has any."""
+    """Patients with a number of every method that was not left out."""
     notes: tuple[str, ...] = ()
     reason: str | None = None
     """Why there is no test."""
@@ -60,8 +60,9 @@ def compare_measures(
     """Compare methods under several measures at once.
 
     All means share their resamples. Two families are declared: the overall tests of all measures
-    together, and within each measure the pairs of methods. A method without any number under a
-    measure is left out of its tests, and a note names it.
+    together, and within each measure the pairs of methods. A method with numbers for fewer than two
+    patients under a measure, or for less than half as many as the method with most, is left out of
+    its tests, and a note names it.
 
     Args:
         tables: By measure, a row an image and a column a method; NaN where there is no number.
@@ -82,7 +83,8 @@ def compare_measures(
     found = {}
     for number, (measure, table) in enumerate(tables.items()):
         own = means[number * len(names) : (number + 1) * len(names)]
-        ranks = _ranks(table, units, (higher or {}).get(measure))
+        there = _covered([mean.n_units for mean in own])
+        ranks = _ranks(table, units, there, (higher or {}).get(measure))
         standings = [
             Standing(
                 method=name,
@@ -93,7 +95,7 @@ def compare_measures(
             )
             for name, mean, column, rank in zip(names, own, table.T, ranks, strict=True)
         ]
-        found[measure] = _tested(table, units, how.level, tuple(standings))
+        found[measure] = _tested(table, units, how.level, tuple(standings), there)
     adjusted = holm([contest.p for contest in found.values()])
     return {
         measure: replace(contest, p_adjusted=p)
@@ -106,16 +108,9 @@ def _tested(
     units: Units,
     level: float,
     standings: tuple[Standing, ...],
+    there: list[int],
 ) -> Contest:
-    """The tests among the methods that have a number.
-
-    A method without any, such as a map made elsewhere under a measure that asks the method again,
-    has no row in common with the others and would take their tests away.
-    """
-    there = [place for place, standing in enumerate(standings) if standing.valid]
-    absent = [standing.method for standing in standings if not standing.valid]
-    if not there:
-        absent, there = [], list(range(len(standings)))
+    """The tests among the methods that have enough numbers."""
     names = [standings[place].method for place in there]
     if len(names) == 1:
         found = _alone(standings[there[0]])
@@ -123,8 +118,23 @@ def _tested(
         found = _of_two(table[:, there], units, names, level)
     else:
         found = _of_many(table[:, there], units, names, level)
-    note = f"without a number, and left out: {', '.join(absent)}"
-    return replace(found, standings=standings, notes=(*found.notes, *[note] * bool(absent)))
+    gone = [one for place, one in enumerate(standings) if place not in there]
+    absent = ", ".join(one.method for one in gone if not one.valid)
+    few = ", ".join(f"{one.method} ({one.mean.n_units})" for one in gone if one.valid)
+    notes = (f"without a number, and left out: {absent}",) * bool(absent)
+    notes += (f"with a number for too few {units.unit}s, and left out: {few}",) * bool(few)
+    return replace(found, standings=standings, notes=(*found.notes, *notes))
+
+
+def _covered(patients: Sequence[int]) -> list[int]:
+    """Places of the methods that are tested, by how many patients each has a number for.
+
+    Only patients with a number of all methods are tested, so a method with hardly any, such as a
+    map made elsewhere under a measure that asks the method again, would take the tests from all.
+    """
+    most = max(patients, default=0)
+    least = min(most, max(2, most / 2))
+    return [place for place, count in enumerate(patients) if count >= least]
 
 
 def _alone(only: Standing) -> Contest:
@@ -168,13 +178,13 @@ def _of_many(
 
 
 def _ranks(
-    table: Float[np.ndarray, "row method"], units: Units, higher: bool | None
+    table: Float[np.ndarray, "row method"], units: Units, there: list[int], higher: bool | None
 ) -> list[float | None]:
-    there = np.flatnonzero(np.isfinite(table).any(axis=0))
     complete = np.all(np.isfinite(table[:, there]), axis=1)
-    if higher is None or not there.size or not complete.any():
+    used = units.chosen(complete)
+    if higher is None or used.count < 2:
         return [None] * table.shape[1]
-    means = unit_means(table[complete][:, there], units.chosen(complete))
+    means = unit_means(table[complete][:, there], used)
     ranks = np.full(table.shape[1], np.nan)
     ranks[there] = scipy.stats.rankdata(-means if higher else means, axis=1).mean(axis=0)
     return [rank if np.isfinite(rank) else None for rank in ranks.tolist()]
