@@ -3,7 +3,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Num, Shaped
 from scipy.special import ndtr, ndtri
 
 from foveal.analysis.estimate import Comparison, Estimate
@@ -52,7 +52,14 @@ def mixed_model(
         None if column is None else np.array(list(map(str, column)))[present]
         for column in (within, blocks)
     )
-    fit = _fit(values[present].astype(np.float64), method, used, (inner, block), len(names))
+    rows = _Rows(
+        values=values[present].astype(np.float64),
+        method=method,
+        used=used,
+        inner=inner,
+        block=block,
+    )
+    fit = _fit(rows, len(names))
     adjusted = holm([fit.p(k) for k in range(1, len(names))])
     return tuple(
         Comparison(
@@ -65,6 +72,18 @@ def mixed_model(
         )
         for k in range(1, len(names))
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Rows:
+    """What the model is fitted to."""
+
+    values: Float[np.ndarray, " row"]
+    method: Int[np.ndarray, " row"]
+    used: Units
+    inner: Shaped[np.ndarray, " row"] | None
+    """Image or eye of each row."""
+    block: Shaped[np.ndarray, " row"] | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,21 +114,15 @@ class _Fit:
         )
 
 
-def _fit(
-    values: Float[np.ndarray, " row"],
-    method: Int[np.ndarray, " row"],
-    used: Units,
-    inner_and_block: tuple[np.ndarray | None, np.ndarray | None],
-    methods: int,
-) -> _Fit:
-    none = np.empty(0)
+def _fit(rows: _Rows, methods: int) -> _Fit:
+    none, used = np.empty(0), rows.used
     if used.count < 2:
         return _Fit(effects=none, errors=none, reason=f"{used.count} {used.unit} with a number")
-    if len(set(method.tolist())) < methods:
+    if len(set(rows.method.tolist())) < methods:
         return _Fit(effects=none, errors=none, reason="a method has no number at all")
-    if np.ptp(values) == 0:
+    if np.ptp(rows.values) == 0:
         return _Fit(effects=none, errors=none, reason="all numbers are the same")
-    model = _model(values, method, used, *inner_and_block)
+    model = _model(rows)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -125,23 +138,23 @@ def _fit(
     return _Fit(effects=effects, errors=errors, notes=notes)
 
 
-def _model(
-    values: Float[np.ndarray, " row"],
-    method: Int[np.ndarray, " row"],
-    used: Units,
-    inner: np.ndarray | None,
-    block: np.ndarray | None,
-):
+def _model(rows: _Rows):
     try:
         import pandas as pd
         from statsmodels.regression.mixed_linear_model import MixedLM
     except ImportError as problem:
         raise FovealError("mixed models need statsmodels: pip install 'foveal[stats]'") from problem
     table = pd.DataFrame(
-        {"value": values, "method": method, "unit": used.codes, "inner": inner, "block": block}
+        {
+            "value": rows.values,
+            "method": rows.method,
+            "unit": rows.used.codes,
+            "inner": rows.inner,
+            "block": rows.block,
+        }
     )
-    parts = None if inner is None else {"inner": "0 + C(inner)"}
+    parts = None if rows.inner is None else {"inner": "0 + C(inner)"}
     # The methods come first: their effects are read by place.
-    formula = "value ~ C(method)" + " + C(block)" * (block is not None)
+    formula = "value ~ C(method)" + " + C(block)" * (rows.block is not None)
     # Without `re_formula` the parts would stand in place of the intercept of the patient.
     return MixedLM.from_formula(formula, table, groups="unit", re_formula="1", vc_formula=parts)
