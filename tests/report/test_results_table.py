@@ -69,6 +69,11 @@ def test_a_missing_number_and_an_infinite_bound_are_null(rows):
     assert (unbounded["low"], unbounded["high"]) == (0.0, None)
 
 
+def test_every_number_but_srg_is_judged_as_it_is(rows):
+    assert [row["judged_value"] for row in rows] == [row["value"] for row in rows]
+    assert [row["judged_chance"] for row in rows] == [row["chance"] for row in rows]
+
+
 def test_the_dictionary_says_every_column_measure_and_reason(run, rows):
     table, dictionary = write_results(run)
     with dictionary.open(encoding="utf-8", newline="") as file:
@@ -92,7 +97,7 @@ def test_the_same_run_gives_the_same_bytes(run):
 def test_a_damaged_shard_and_a_folder_that_cannot_be_written_are_said(make_run):
     run = make_run()
     (run.shard(0) / "scores.parquet").write_bytes(b"PAR1")
-    with pytest.raises(StoreError, match="shard 0 of the run is damaged: scores"):
+    with pytest.raises(StoreError, match="shard 00000 of the run is damaged"):
         write_results(run)
     whole = make_run()
     (whole.folder / "results.parquet").mkdir()

@@ -3,9 +3,12 @@
 import json
 import re
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from foveal.analysis.records import read_records
+from foveal.analysis.shuffled import shuffled_kept, with_shuffled_chance
 from foveal.report import write_audit, write_page
 from foveal.report.proof import proof_of
 from foveal.report.results import write_results
@@ -52,6 +55,12 @@ def test_the_cohorts_numbers_are_judged_against_the_mean_of_the_pairs(audit):
         ("gradcam", "ebc"): (0.375, 3, 3),
         ("saliency", "ebc"): (0.375, 3, 3),
     }
+
+
+def test_in_the_records_too_a_missing_number_has_no_chance_of_its_pairs(run):
+    records = with_shuffled_chance(read_records(run), shuffled_kept(run.header))
+    (place,) = [p for p in records.scores.places if p[2:4] == ("gradcam", "map_ssim")]
+    np.testing.assert_equal(records.scores.column(place).chance, [0.625, 0.625, np.nan])
 
 
 def test_so_is_each_image_and_a_missing_number_stays_missing(audit):

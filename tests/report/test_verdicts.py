@@ -1,10 +1,12 @@
 """A reader of the numbers is told first when they may not be read."""
 
+import json
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 
-from foveal.report import case_html, write_page
+from foveal.report import case_html, write_audit, write_page, write_results
 from foveal.report.cohort import Cohort
 from foveal.report.proof import proof_of
 from foveal.store import Measured
@@ -87,10 +89,51 @@ def test_the_tables_take_srg_over_the_informative_baselines(make_run, case_of):
     assert [standing.mean.estimate for standing in row.contest.standings] == [0.125, 0.25]
     assert row.chance == (0.125, 0.125)
     assert [pool.chance for pool in cohort.headline()] == [0.125, 0.125]
+    rows = pq.read_table(write_results(run)[0]).to_pylist()
+    assert [(row["value"], row["judged_value"], row["judged_chance"]) for row in rows] == [
+        (0.75, 0.125, 0.125), (0.5, 0.25, 0.125),
+    ] * 2  # fmt: skip
+    audit = json.loads(write_audit(run).read_text(encoding="utf-8"))
+    (told,) = audit["cases"][0]["views"][0]["maps"][0]["scores"]
+    assert (told["value"], told["judged_value"], told["judged_chance"]) == (0.75, 0.125, 0.125)
+    images = write_page(run).read_text(encoding="utf-8").split('<section id="cases"')[1]
+    assert images.count("the tables of all images leave out blur, with which") == 2
+
+
+def test_a_normalised_srg_stays_normalised_in_the_tables(make_run, case_of):
+    def normalised(case):
+        (view,) = case.views
+        parts = {"normalised": 0.75, "normalised_by_baseline": [1.0, 0.5]}
+        maps = [
+            replace(
+                e,
+                scores=tuple(
+                    replace(
+                        m,
+                        score=replace(
+                            m.score, params={"normalised": True}, parts={**m.score.parts, **parts}
+                        ),
+                    )
+                    for m in e.scores
+                ),
+            )
+            for e in view.explained
+        ]
+        return replace(case, views=(replace(view, explained=tuple(maps)),))
+
+    cases = [case_of(f"I-{n}", [0.75, 0.125], [0.5, 0.25], [0.5, 1.0]) for n in range(2)]
+    run = make_run([normalised(case) for case in cases])
+    (match,) = proof_of(run).matches
+    (row,) = match.rows
+    assert [standing.mean.estimate for standing in row.contest.standings] == [0.5, 0.5]
+    rows = pq.read_table(write_results(run)[0]).to_pylist()
+    assert {row["judged_value"] for row in rows} == {0.5}
 
 
 def test_without_an_informative_baseline_the_tables_have_no_srg(make_run, case_of):
     cases = [case_of(f"I-{n}", [0.75, 0.125], [0.5, 0.25], [0.5, 0.5]) for n in range(2)]
-    (match,) = proof_of(make_run(cases)).matches
+    run = make_run(cases)
+    (match,) = proof_of(run).matches
     (row,) = match.rows
+    assert pq.read_table(write_results(run)[0])["judged_value"].null_count == 4
     assert [dict(missing) for missing in row.missing] == [{"uninformative": 2}] * 2

@@ -177,7 +177,7 @@ def _arms(
 
 
 def _normalised(made: RemovalCurves) -> float | None:
-    """As a share of what removing all takes from the score; `None` where that is next to nothing."""
+    """As a share of what removing all takes from the score; `None` where that is too small."""
     whole, bare = ends(made)
     return _gain(made) / (whole - bare) if differ(whole, bare) else None
 

@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from foveal.analysis.faithfulness import informative_gain
+from foveal.analysis.gains import GAIN, Blind, blind_baselines
+from foveal.analysis.records import pooled_target
 from foveal.analysis.shuffled import against_shuffled, shuffled_kept
 from foveal.core import REASONS, StoreError
 from foveal.report.carry import way_of
@@ -61,6 +64,7 @@ def _pieces(run: Run, proof: Proof | None) -> Iterator[str]:
     """The file in pieces, so that no more than one case is in memory."""
     cohort, traits = Cohort(), Traits()
     diagnoses, shuffled = Diagnoses(), shuffled_kept(run.header)
+    blind = blind_baselines(run)
     head = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -75,7 +79,7 @@ def _pieces(run: Run, proof: Proof | None) -> Iterator[str]:
             cohort.add(case)
             diagnoses.add(case)
             traits.add(case)
-            yield comma + _text(_case(case, number))
+            yield comma + _text(_case(case, number, blind))
             comma = ",\n"
             del case  # the next one is read before this name is set again
     proof = proof or proof_of(run)
@@ -90,7 +94,7 @@ def _pieces(run: Run, proof: Proof | None) -> Iterator[str]:
     yield "\n],\n" + _text(tail).removeprefix("{") + "\n"
 
 
-def _case(case: Case, shard: int) -> dict[str, object]:
+def _case(case: Case, shard: int, blind: Blind) -> dict[str, object]:
     return {
         "image": case.id,
         "failure": case.failure,
@@ -105,11 +109,11 @@ def _case(case: Case, shard: int) -> dict[str, object]:
         "facts": case.facts,
         "labels": case.labels,
         "regions": [{"name": region.name, "kind": region.kind} for region in case.regions],
-        "views": [_view(case, view, shard) for view in case.views],
+        "views": [_view(case, view, shard, blind) for view in case.views],
     }
 
 
-def _view(case: Case, view: View, shard: int) -> dict[str, object]:
+def _view(case: Case, view: View, shard: int, blind: Blind) -> dict[str, object]:
     said = view.prediction
     way = way_of(case, view, (view.field.shape[0], view.field.shape[1]))
     return {
@@ -124,13 +128,20 @@ def _view(case: Case, view: View, shard: int) -> dict[str, object]:
         },
         "losses": [loss.__dict__ for loss in view.losses],
         "maps": [
-            _map(e, shard, description(case, view, e, scale_of(e.attribution), way))
+            _map(
+                e,
+                shard,
+                description(case, view, e, scale_of(e.attribution), way),
+                left_out=blind.get((view.model, pooled_target(e.attribution.target)), ()),
+            )
             for e in view.explained
         ],
     }
 
 
-def _map(explained: Explained, shard: int, words: str) -> dict[str, object]:
+def _map(
+    explained: Explained, shard: int, words: str, *, left_out: Sequence[str]
+) -> dict[str, object]:
     made = explained.attribution
     return {
         "key": explained.key,
@@ -150,13 +161,14 @@ def _map(explained: Explained, shard: int, words: str) -> dict[str, object]:
         "parts": made.parts,
         "description": words,
         "values": {"shard": shard, "table": "maps.parquet", "shape": made.map.shape},
-        "scores": [_score(measured) for measured in explained.scores],
+        "scores": [_score(measured, left_out) for measured in explained.scores],
         "finding": finding_facts(explained.finding),
     }
 
 
-def _score(measured: Measured) -> dict[str, object]:
+def _score(measured: Measured, left_out: Sequence[str] = ()) -> dict[str, object]:
     score = measured.score
+    judged = informative_gain(score, left_out) if score.name == GAIN else score
     known = score.value is not None and score.chance is not None and score.direction != "context"
     return {
         "measure": score.name,
@@ -168,6 +180,8 @@ def _score(measured: Measured) -> dict[str, object]:
         "range": score.range,
         "chance": score.chance,
         "ceiling": score.ceiling,
+        "judged_value": judged.value,
+        "judged_chance": judged.chance,
         "better_than_chance": beats_chance(score) if known else None,
         "null": score.null,
         "params": score.params,

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from foveal.analysis.gains import blind_baselines
 from foveal.analysis.shuffled import against_shuffled, shuffled_kept
 from foveal.core import StoreError
 from foveal.report.cohort import Cohort
@@ -137,7 +138,7 @@ def _read(
     run: Run, sections: _Sections, diagnoses: Diagnoses, traits: Traits, chapter: Chapter
 ) -> Cohort:
     """Read every case once: count it, and set its section where the page will show it."""
-    cohort, shuffled = Cohort(), shuffled_kept(run.header)
+    cohort, shuffled, blind = Cohort(), shuffled_kept(run.header), blind_baselines(run)
     template = environment().get_template("case.html")
     for case in run.cases():
         case = against_shuffled(case, shuffled)
@@ -146,7 +147,7 @@ def _read(
         traits.add(case)
         chapter.add(case)
         if case.failure is None and sections.wants(case.id):
-            sections.add(case.id, template.render(case=case_sheet(case)))
+            sections.add(case.id, template.render(case=case_sheet(case, blind)))
         del case  # the next one is read before this name is set again
     return cohort
 

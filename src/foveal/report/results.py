@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foveal.analysis.gains import GAIN, Gains, blind_baselines, judged_gains
 from foveal.analysis.records import Place, pooled_target
 from foveal.analysis.shuffled import Shuffled, shuffled_chance, shuffled_kept
 from foveal.core import FINDINGS as LABELS
@@ -83,6 +84,12 @@ COLUMNS = (
            "as the measure says", "from low to high"),
     Column("ceiling", _NUMBER, "scores", "The best that any map could reach here, where known",
            "as the measure says", "from low to high"),
+    Column("judged_value", _NUMBER, "judged", "The number that tables of all images and the proof "
+           "take: of srg the median over the informative baselines alone, missing where none is "
+           "left; of every other measure the same as value", "as the measure says",
+           "from low to high"),
+    Column("judged_chance", _NUMBER, "judged", "Chance of judged_value, where known",
+           "as the measure says", "from low to high"),
     Column("params", _TEXT, "scores", "Settings the number depends on, such as baseline, scale, "
            "patches and seed, as JSON"),
 )  # fmt: skip
@@ -121,9 +128,10 @@ def write_results(run: Run) -> tuple[Path, Path]:
 
 
 def _write_table(run: Run, path: Path) -> None:
+    shards = zip(run.numbers(), judged_gains(run, blind_baselines(run)), strict=True)
     with pq.ParquetWriter(path, _schema(), compression="zstd") as writer:
-        for number in run.numbers():
-            writer.write_table(_joined(run, number))
+        for number, gains in shards:
+            writer.write_table(_joined(run, number, gains))
 
 
 def _schema() -> pa.Schema:
@@ -139,11 +147,12 @@ def _schema() -> pa.Schema:
     )
 
 
-def _joined(run: Run, number: int) -> pa.Table:
+def _joined(run: Run, number: int, gains: Gains) -> pa.Table:
     """The scores of a shard with what is known of their map, view and image."""
     tables = {name: _read(run, number, name) for name in (*_KEYS, "scores")}
     tables["scores"] = _against(shuffled_kept(run.header), tables["scores"])
-    rows = _rows({name: _keys(name, table) for name, table in tables.items()})
+    rows = dict(_rows({name: _keys(name, table) for name, table in tables.items()}))
+    tables["judged"], rows["judged"] = _judged(tables["scores"], gains), rows["scores"]
     columns = [_column(column, tables[column.source], rows[column.source]) for column in COLUMNS]
     return pa.Table.from_arrays(columns, schema=_schema())
 
@@ -162,6 +171,20 @@ def _against(shuffled: Shuffled, scores: pa.Table) -> pa.Table:
     ]
     at = scores.schema.get_field_index("chance")
     return scores.set_column(at, "chance", pa.array(chance, _NUMBER))
+
+
+def _judged(scores: pa.Table, gains: Gains) -> pa.Table:
+    """What tables of all images take of each score, and its chance."""
+    names = (*_MAP, "measure", "value", "chance")
+    judged = [
+        (value, chance) if gain is None else (gain.value, gain.chance)
+        for image, model, key, target, measure, value, chance in zip(
+            *(scores[name].to_pylist() for name in names), strict=True
+        )
+        for gain in [gains.get((image, model, key, target)) if measure == GAIN else None]
+    ]
+    columns = [pa.array([one[n] for one in judged], _NUMBER) for n in (0, 1)]
+    return pa.table(columns, names=["judged_value", "judged_chance"])
 
 
 def _column(column: Column, table: pa.Table, rows: Sequence[int | None]) -> pa.ChunkedArray:

@@ -6,13 +6,16 @@ A sheet does not hold its case, so that a long run is never in memory at once.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from types import MappingProxyType
 
+from foveal.analysis.gains import Blind
+from foveal.analysis.records import pooled_target
 from foveal.report.carry import way_of
 from foveal.report.curves import CurvePlot, curve_plots
 from foveal.report.diagnosis import FindingSheet, finding_sheets
 from foveal.report.pictures import MapSheet, PictureSheet, map_grid, map_sheet, picture_sheet
 from foveal.report.tables import ScoreTable, score_table
-from foveal.report.verdicts import named_headline, verdict_notes
+from foveal.report.verdicts import left_out_note, named_headline, verdict_notes
 from foveal.report.words import (
     SEGMENTATION,
     answer_in_words,
@@ -79,8 +82,10 @@ class CaseSheet:
     views: tuple[ViewSheet, ...]
 
 
-def case_sheet(case: Case) -> CaseSheet:
+def case_sheet(case: Case, blind: Blind = MappingProxyType({})) -> CaseSheet:
     """The sheet of one case.
+
+    `blind` names what the tables of the run's images leave out of SRG, so that the case says it.
 
     Raises:
         ValueError: A case that failed: it has no picture.
@@ -93,7 +98,7 @@ def case_sheet(case: Case) -> CaseSheet:
         title=title(case),
         facts=tuple(_facts(case)),
         picture=picture,
-        views=tuple(view_sheet(case, view, picture) for view in case.views),
+        views=tuple(view_sheet(case, view, picture, blind) for view in case.views),
     )
 
 
@@ -116,7 +121,9 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
         yield "SHA-256 of the file", f"{case.sha256[:16]}…"
 
 
-def view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
+def view_sheet(
+    case: Case, view: View, picture: PictureSheet, blind: Blind = MappingProxyType({})
+) -> ViewSheet:
     """What one model said of a case, and the maps of the view with their scores."""
     values = view.prediction.values
     way = way_of(case, view, map_grid(picture))
@@ -124,13 +131,15 @@ def view_sheet(case: Case, view: View, picture: PictureSheet) -> ViewSheet:
     targets = []
     for target in dict.fromkeys(e.attribution.target for e in view.explained):
         maps = [e for e in view.explained if e.attribution.target == target]
+        headline = named_headline(maps)
+        left_out = blind.get((view.model, pooled_target(target)), ()) if headline else ()
         targets.append(
             TargetSheet(
                 target=target,
                 maps=tuple(map_sheet(case, view, e, way, picture) for e in maps),
                 scores=score_table(maps, anatomy),
                 curves=tuple(curve_plots(maps)),
-                notes=(*verdict_notes([named_headline(maps)]), *_notes(maps)),
+                notes=(*verdict_notes([headline]), *left_out_note(left_out), *_notes(maps)),
                 findings=tuple(finding_sheets(maps)),
             )
         )

@@ -71,6 +71,15 @@ def verdict_notes(
         )
 
 
+def left_out_note(left_out: Sequence[str]) -> Iterator[str]:
+    """That an image's own SRG is over more baselines than the tables of all images, where it is."""
+    if left_out:
+        yield (
+            "This image’s SRG is over all its baselines; the tables of all images leave out "
+            f"{listed(list(left_out))}, with which curves judge no map over all images together."
+        )
+
+
 def _known(image: Mapping[str, Score]) -> Score:
     """One that has a value, if any has: an empty map has no curves beside which others stand."""
     scores = list(image.values())
