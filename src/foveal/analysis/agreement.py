@@ -4,55 +4,21 @@ Grades of a map's plausibility, of a disease, or yes and no. The intervals draw 
 their cases and keep the readers: they speak of these readers, not of others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float
 
 from foveal.analysis.estimate import Estimate
+from foveal.analysis.krippendorff import KrippendorffAlpha, Scale
 from foveal.analysis.performance import Grades
+from foveal.analysis.ratings import Ratings, check_shape, check_word, counted
 from foveal.analysis.resampling import Bootstrap, interval
 from foveal.analysis.statistic import AbstractStatistic, Mean, Values, Weights, divided
 from foveal.analysis.units import Units
 
-Ratings = Num[np.ndarray, "row reader"]
-Scale = Literal["nominal", "ordinal", "interval"]
 Weighting = Literal["nominal", "linear", "quadratic"]
-Distances = Callable[[Weights], tuple[Values, Values]]
-"""Half the squared distances of all pairs of ratings, within the cases and among all.
-
-Of n numbers they sum to n sum(v^2) - sum(v)^2, so that no table of pairs of labels is needed, which
-many different numbers would make large. Those within a case are by its other ratings.
-"""
-
-
-class KrippendorffAlpha(AbstractStatistic):
-    """1 - observed / expected disagreement over all pairs of ratings of one case, at most 1.
-
-    0 is chance, 1 perfect, below 0 worse than chance. Cases of one rating do not count; missing
-    ratings need no filling. On the ordinal scale two grades are as far apart as there are ratings
-    between them. Missing where no rating differs from another: nothing says that readers would see
-    a difference.
-
-    Reference:
-        Krippendorff 2011, with the marginals of the coincidence matrix.
-    """
-
-    missing = "no case has two ratings, or all ratings are the same"
-
-    def __init__(self, ratings: Ratings, *, scale: Scale = "ordinal") -> None:
-        _check("scale", scale, ("nominal", "ordinal", "interval"))
-        _check_shape(ratings)
-        self._readers = np.isfinite(ratings).sum(axis=1).astype(np.float64)
-        self.valid = self._readers >= 2
-        of = {"nominal": _of_names, "ordinal": _of_ranks, "interval": _of_numbers}[scale]
-        self._distances = of(ratings, self._readers)
-
-    def __call__(self, weights: Weights) -> Values:
-        weights = weights * self.valid
-        within, among = self._distances(weights)
-        return 1 - divided((weights @ self._readers - 1) * within, among)
 
 
 class FleissKappa(AbstractStatistic):
@@ -69,7 +35,7 @@ class FleissKappa(AbstractStatistic):
     missing = "no case was rated by every reader, or all ratings are the same"
 
     def __init__(self, ratings: Ratings) -> None:
-        _, self._counts = _counted(ratings)
+        _, self._counts = counted(ratings)
         self.valid = self._counts.sum(axis=1) == ratings.shape[1]
         self._alike = np.nan_to_num(_alike(self._counts))
 
@@ -98,7 +64,7 @@ class GwetAC(AbstractStatistic):
     def __init__(
         self, ratings: Ratings, labels: Sequence[float], *, weighting: Weighting = "nominal"
     ) -> None:
-        _, counts = _counted(ratings, labels)
+        _, counts = counted(ratings, labels)
         near = 1 - _distances(len(labels), weighting)
         readers = counts.sum(axis=1)
         self.valid = readers >= 1
@@ -166,7 +132,7 @@ class Icc(AbstractStatistic):
     )
 
     def __init__(self, ratings: Ratings, *, mean: bool = False) -> None:
-        _check_shape(ratings)
+        check_shape(ratings)
         self.valid = np.all(np.isfinite(ratings), axis=1)
         table = np.where(self.valid[:, None], ratings, 0.0)
         # The middle is taken off first: squares of large numbers leave no digits for differences.
@@ -265,65 +231,7 @@ def raw_agreement(ratings: Ratings, units: Units, *, how: Bootstrap | None = Non
     Raises:
         ValueError: Fewer than two readers.
     """
-    return interval(Mean(_alike(_counted(ratings)[1])), units, how)
-
-
-def _of_names(ratings: Ratings, readers: Float[np.ndarray, " row"]) -> Distances:
-    counts = _counted(ratings)[1]
-    apart = (readers**2 - (counts**2).sum(axis=1)) / np.maximum(readers - 1, 1)
-
-    def distances(weights: Weights) -> tuple[Values, Values]:
-        margin = weights @ counts
-        return weights @ apart, margin.sum(axis=1) ** 2 - (margin**2).sum(axis=1)
-
-    return distances
-
-
-def _of_ranks(ratings: Ratings, readers: Float[np.ndarray, " row"]) -> Distances:
-    counts, others = _counted(ratings)[1], np.maximum(readers - 1, 1)
-    shared = counts * (readers / others)[:, None]
-
-    def distances(weights: Weights) -> tuple[Values, Values]:
-        margin = weights @ counts
-        total = margin.sum(axis=1)
-        # Mean ranks of the labels; those of all ratings sum to 0.
-        place = np.cumsum(margin, axis=1) - margin / 2 - total[:, None] / 2
-        own = place @ counts.T
-        within = ((weights @ shared) * place**2).sum(1) - (weights / others * own**2).sum(1)
-        return np.maximum(within, 0.0), total * (margin * place**2).sum(axis=1)
-
-    return distances
-
-
-def _of_numbers(ratings: Ratings, readers: Float[np.ndarray, " row"]) -> Distances:
-    told = np.isfinite(ratings)
-    # The middle is taken off first: squares of large numbers leave no digits for differences.
-    middle = float(ratings[told].mean()) if told.any() else 0.0
-    numbers = np.where(told, ratings - middle, 0.0)
-    sums, squares = numbers.sum(axis=1), (numbers**2).sum(axis=1)
-    apart = np.maximum(readers * squares - sums**2, 0.0) / np.maximum(readers - 1, 1)
-
-    def distances(weights: Weights) -> tuple[Values, Values]:
-        most = (weights @ readers) * (weights @ squares)
-        among = most - (weights @ sums) ** 2
-        # What is left of numbers that are all the same is rounding.
-        return weights @ apart, np.where(among > 1e-12 * most, among, 0.0)
-
-    return distances
-
-
-def _counted(
-    ratings: Ratings, labels: Sequence[float] | None = None
-) -> tuple[Float[np.ndarray, " label"], Float[np.ndarray, "row label"]]:
-    """The labels in order, and how many readers gave each to a case."""
-    _check_shape(ratings)
-    found = np.unique(ratings[np.isfinite(ratings)]).astype(np.float64)
-    known = found if labels is None else np.array(labels, dtype=np.float64)
-    if len(np.unique(known)) < len(known):
-        raise ValueError(f"labels must be different ones, but are {known.tolist()}")
-    if not np.isin(found, known).all():
-        raise ValueError(f"ratings {found.tolist()} are not all among the labels {known.tolist()}")
-    return known, (ratings[:, :, None] == known).sum(axis=1).astype(np.float64)
+    return interval(Mean(_alike(counted(ratings)[1])), units, how)
 
 
 def _alike(
@@ -337,22 +245,9 @@ def _alike(
 
 def _distances(labels: int, weighting: Weighting) -> Float[np.ndarray, "label label"]:
     """From 0 for the same label to 1 for the ends of the list."""
-    _check("weighting", weighting, ("nominal", "linear", "quadratic"))
+    check_word("weighting", weighting, ("nominal", "linear", "quadratic"))
     if labels < 2:
         raise ValueError(f"agreement needs two labels or more, but got {labels}")
     places = np.arange(labels)
     apart = np.abs(places[:, None] - places) / (labels - 1)
     return {"nominal": np.ceil(apart), "linear": apart, "quadratic": apart**2}[weighting]
-
-
-def _check_shape(ratings: Ratings) -> None:
-    if ratings.ndim != 2 or ratings.shape[1] < 2:
-        raise ValueError(
-            "agreement needs a row for each case and two readers or more, a column each, but got "
-            f"ratings of shape {ratings.shape}"
-        )
-
-
-def _check(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, but is {value!r}")

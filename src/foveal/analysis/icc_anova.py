@@ -1,9 +1,10 @@
 import numpy as np
 from scipy.special import fdtri
 
-from foveal.analysis.agreement import Icc, Ratings
+from foveal.analysis.agreement import Icc
 from foveal.analysis.anova import MeanSquares, mean_squares
 from foveal.analysis.estimate import Estimate
+from foveal.analysis.ratings import Ratings
 from foveal.analysis.units import Units
 
 
