@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -37,13 +38,13 @@ class Record:
     concluded: Mapping[str, str]
     """What the statistics over all images say, by the names of the facts that they answer."""
 
-    @property
+    @cached_property
     def measured(self) -> Mapping[str, tuple[str, ...]]:
         """Measures with at least one number, under the question that they answer."""
         found = dict.fromkeys(pool.place.measure for pool in self.pools if pool.valid)
         return {title: tuple(names) for title, names in by_family(found).items()}
 
-    @property
+    @cached_property
     def pools(self) -> list[Pool]:
         """Every measure on every region."""
         return self.cohort.pools()
