@@ -33,7 +33,8 @@ def moved_regions(
     A copy that overlaps the region would be the same evidence, and hide what it is a control for:
     of up to ten moves the first is taken that leaves the region's place but for 5 %, else the one
     that leaves most of it. Where the score depends on no place, the order of the region among its
-    copies stays one of chance.
+    copies stays one of chance; where it depends on one, a region that touches it by accident stands
+    out more often than chance has it (docs/diagnosis.md gives the rates).
     """
     random = np.random.default_rng(seed)
     centre = np.argwhere(field).mean(axis=0)
