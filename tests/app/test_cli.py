@@ -34,6 +34,14 @@ def checked_folder(cohort_folder, capsys) -> Path:
     return cohort_folder
 
 
+@pytest.fixture
+def bare_folder(checked_folder) -> Path:
+    """Without figures and report: drawing them is most of the time."""
+    plan, bare = checked_folder / "plan.toml", 'folder = "out"\nfigures = false\nreport = []'
+    plan.write_text(plan.read_text().replace('folder = "out"', bare))
+    return checked_folder
+
+
 def test_a_plan_runs_reports_and_names_what_failed(checked_folder, capsys):
     assert foveal("run", checked_folder / "plan.toml", "--trust") == 3
     out, err = capsys.readouterr()
@@ -50,13 +58,13 @@ def test_a_plan_runs_reports_and_names_what_failed(checked_folder, capsys):
     assert len(list((run / "figures").glob("*.png"))) == 3
 
 
-def test_a_run_that_is_done_is_not_done_again(checked_folder, capsys):
-    foveal("run", checked_folder / "plan.toml", "--trust")
-    before = (checked_folder / "out" / "shards" / "00000").stat().st_mtime_ns
+def test_a_run_that_is_done_is_not_done_again(bare_folder, capsys):
+    foveal("run", bare_folder / "plan.toml", "--trust")
+    before = (bare_folder / "out" / "shards" / "00000").stat().st_mtime_ns
     capsys.readouterr()
-    assert foveal("run", checked_folder / "plan.toml", "--trust") == 3
+    assert foveal("run", bare_folder / "plan.toml", "--trust") == 3
     assert "4 of 4 images were done before" in capsys.readouterr().out
-    assert (checked_folder / "out" / "shards" / "00000").stat().st_mtime_ns == before
+    assert (bare_folder / "out" / "shards" / "00000").stat().st_mtime_ns == before
 
 
 def test_explain_is_a_plan_in_one_line(checked_folder, monkeypatch, capsys):
@@ -75,12 +83,12 @@ def test_explain_is_a_plan_in_one_line(checked_folder, monkeypatch, capsys):
     assert "report: " in capsys.readouterr().out
 
 
-def test_measure_and_report_work_on_a_finished_run(checked_folder, monkeypatch, capsys):
-    monkeypatch.chdir(checked_folder)
+def test_measure_and_report_work_on_a_finished_run(bare_folder, monkeypatch, capsys):
+    monkeypatch.chdir(bare_folder)
     foveal("run", "plan.toml", "--trust")
-    (checked_folder / "out" / "report.html").unlink()
+    assert not (bare_folder / "out" / "report.html").exists()
     assert foveal("report", "out") == 3
-    assert (checked_folder / "out" / "report.html").is_file()
+    assert (bare_folder / "out" / "report.html").is_file()
     assert foveal("measure", "out", "--regions", "masks/{stem}_{region}.png") == 3
     again = foveal("measure", "out", "--measure", "deletion_auc", "--card", "model.toml", "--trust")
     assert again == 3
@@ -190,7 +198,7 @@ def test_wrong_use_ends_with_2_and_says_what_to_do(
     assert message in capsys.readouterr().err
 
 
-def test_an_interrupt_ends_with_130_and_keeps_what_is_done(checked_folder, monkeypatch, capsys):
+def test_an_interrupt_ends_with_130_and_keeps_what_is_done(bare_folder, monkeypatch, capsys):
     calls: list[int] = []
 
     def stop(*_: object) -> None:
@@ -199,11 +207,11 @@ def test_an_interrupt_ends_with_130_and_keeps_what_is_done(checked_folder, monke
             raise KeyboardInterrupt
 
     monkeypatch.setattr("foveal.run.casework.look", _then(stop))
-    assert foveal("run", checked_folder / "plan.toml", "--trust") == 130
+    assert foveal("run", bare_folder / "plan.toml", "--trust") == 130
     assert "interrupted; what is done stays done" in capsys.readouterr().err
-    assert Run.open(checked_folder / "out").numbers() == [0]
+    assert Run.open(bare_folder / "out").numbers() == [0]
     monkeypatch.undo()
-    assert foveal("run", checked_folder / "plan.toml", "--trust") == 3
+    assert foveal("run", bare_folder / "plan.toml", "--trust") == 3
     assert "2 of 4 images were done before" in capsys.readouterr().out
 
 
