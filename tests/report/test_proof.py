@@ -269,6 +269,9 @@ def test_the_page_shows_every_plot_with_its_words(cohort):
         assert f'class="fv-case" id="{anchor_of(page, image)}"' in page
     accuracy = estimate_in_words(proof.performances[0].numbers[0][2])
     assert f"<dd>{accuracy}, on 60 labelled images</dd>" in page
+    wide = [one for one in re.findall("<figure[^>]*fv-plot[^>]*>", page) if "fv-one" not in one]
+    assert len(wide) == 4
+    assert all('tabindex="0"' in one for one in wide), "what scrolls is reached without a mouse"
 
 
 def test_the_audit_file_tells_the_same_numbers(cohort):
