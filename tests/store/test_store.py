@@ -7,10 +7,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from foveal.core import Attribution, Prediction, Region, Score, StoreError
 from foveal.store import Case, Explained, Loss, Measured, Run, View
+from foveal.store.columns import columns
 
 RANDOM = np.random.default_rng(0)
 
@@ -347,3 +349,13 @@ def test_values_that_are_not_plain_are_refused(tmp_path):
     with pytest.raises(TypeError, match="object cannot be kept"):
         run.write(0, [replace(case(), facts={"what": object()})])
     assert not run.done(0)
+
+
+def test_a_column_that_an_older_run_lacks_is_read_as_missing(tmp_path):
+    run = Run.create(tmp_path / "run", {"fingerprint": "f"})
+    run.write(0, [case(0), case(1)])
+    path = run.shard(0) / "views.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["calibrated"]), path)
+    (table,) = columns(run, "views", ("image", "calibrated"))
+    assert table["calibrated"].null_count == len(table) > 0
+    assert len(set(table["image"].to_pylist())) == 2

@@ -43,8 +43,8 @@ def among(column: pa.ChunkedArray, names: Container[str]) -> Bool[np.ndarray, " 
 
 
 def _read(path: Path, schema: pa.Schema, texts: Sequence[str]) -> pa.Table:
-    with pq.ParquetFile(path, read_dictionary=list(texts)) as file:
-        there = set(file.schema_arrow.names)
+    there = set(pq.read_schema(path).names)
+    with pq.ParquetFile(path, read_dictionary=[name for name in texts if name in there]) as file:
         table = file.read(columns=[name for name in schema.names if name in there])
     for field in schema:
         if field.name not in there:
