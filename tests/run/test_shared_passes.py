@@ -78,7 +78,7 @@ def test_what_a_map_adds_at_the_level_standard_and_what_is_sent_once():
 
 
 def test_curves_of_several_maps_fill_their_batches_together():
-    assert sizes_of(("insertion_auc",), maps=3) == [1, 1, 16, 16, 16, 16, 8]
+    assert sizes_of(("insertion_auc",), maps=3) == [16, 16, 16, 16, 10]
 
 
 def test_measures_that_do_not_apply_send_and_plan_nothing():

@@ -250,8 +250,8 @@ def curves_of_orders(
 
     if not orders:
         return []
+    raw = np.reshape(asked.scores_between_ends(removed()), (len(orders), 2, len(inner)))
     ends = asked.whole, asked.bare
-    raw = np.reshape(asked.scores_without(removed()), (len(orders), 2, len(inner)))
     return [
         _both(asked, patches, order, [0, *inner, patches.count], ends, own)
         for order, own in zip(orders, raw, strict=True)

@@ -1,9 +1,9 @@
 """What the faithfulness measures share: the image, what replaces it, and the scores of probes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
 
 import numpy as np
@@ -64,9 +64,7 @@ class Subject:
 
     def scores(self, masks: Iterable[Float[Tensor, "row column"]]) -> list[float]:
         """The raw score with each mask's pixels replaced by the baseline, 1 being all of it."""
-        return self.scores_of(
-            torch.lerp(self.image, self._replacement(mask), mask) for mask in masks
-        )
+        return self.scores_of(self._without(masks))
 
     def scores_of(self, probes: Iterable[Float[Tensor, "channel row column"]]) -> list[float]:
         """The raw score of probes that were made elsewhere."""
@@ -86,6 +84,16 @@ class Subject:
         """The raw score without the pixels of each mask, their edges faded."""
         return self.scores(self._feathered(self.mask(one)) for one in removed)
 
+    def scores_between_ends(self, removed: Iterable[Bool[np.ndarray, "row column"]]) -> list[float]:
+        """The same, with `whole` and `bare` in the first batch where they are not known yet."""
+        ends = {"whole": self.image, "bare": self.baseline}
+        known = {*vars(self), *(() if self.image_score is None else ("whole",))}
+        unknown = {name: probe for name, probe in ends.items() if name not in known}
+        masks = (self._feathered(self.mask(one)) for one in removed)
+        numbers = self.scores_of(chain(unknown.values(), self._without(masks)))
+        vars(self).update(zip(unknown, numbers, strict=False))  # where their properties look
+        return numbers[len(unknown) :]
+
     def value(self, raw: float) -> float:
         """A raw score as the number that is reported."""
         return float(expit(raw)) if self.scale == "log-odds" else raw
@@ -93,6 +101,12 @@ class Subject:
     def mask(self, removed: Shaped[np.ndarray, "row column"]) -> Float[Tensor, "row column"]:
         """What is removed of each pixel, 0 to 1, as `scores` takes it."""
         return torch.from_numpy(removed).to(self.image.device, self.image.dtype)
+
+    def _without(
+        self, masks: Iterable[Float[Tensor, "row column"]]
+    ) -> Iterator[Float[Tensor, "channel row column"]]:
+        for mask in masks:
+            yield torch.lerp(self.image, self._replacement(mask), mask)
 
     def _replacement(
         self, mask: Float[Tensor, "row column"]

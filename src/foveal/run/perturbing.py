@@ -122,8 +122,9 @@ class Perturbing:
         if baseline not in self._subjects:
             chosen = CurveSettings(**self.curve_settings(baseline))
             made = chosen.subject(self.score, self.image, self.field)
-            first = next(iter(self._subjects.values()), made)
-            self._subjects[baseline] = replace(made, image_score=first.whole)
+            for known in list(self._subjects.values())[:1]:
+                made = replace(made, image_score=known.whole)
+            self._subjects[baseline] = made
         return self._subjects[baseline]
 
     def curves(self, baseline: str, key: int) -> RemovalCurves | str:
