@@ -12,7 +12,10 @@ from packaging.utils import canonicalize_name
 
 _GPL = re.compile(r"\bA?GPL|GNU (Affero )?General", re.IGNORECASE)
 _LGPL = re.compile(r"\bLGPL|GNU (Lesser|Library)", re.IGNORECASE)
-_EXTRAS = ("timm", "torchvision", "monai", "keras", "onnx", "captum", "lrp", "stats")
+_EXTRAS = (
+    *("timm", "torchvision", "monai", "keras", "onnx", "captum", "lrp", "stats"),
+    *("dicom", "oct", "annotations", "gdcm"),
+)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foveal.core import REASONS, Attribution, Image, Region, Score
+from foveal.core import REASONS, Attribution, Image, Region, Score, Volume
 
 GREY = np.full((1, 4, 6), 0.5, np.float32)
 SCORE = {"name": "s", "direction": "higher", "range": (0.0, 1.0)}
@@ -79,3 +79,34 @@ def test_every_reason_has_words(reason):
 def test_a_map_is_finite():
     with pytest.raises(ValueError, match="map of gradcam holds values that are not finite"):
         Attribution(map=np.array([[1.0, np.inf]]), method="gradcam")
+
+
+SECTIONS = np.zeros((3, 1, 4, 5), np.float32)
+
+
+def test_a_volume_gives_its_sections_as_images_with_their_own_lines():
+    line = np.arange(15.0).reshape(3, 5)
+    volume = Volume(
+        pixels=SECTIONS, spacing_mm=(0.004, 0.012), lines={"RPE": line}, facts={"format": "x"}
+    )
+    section = volume.section(2)
+    assert (section.modality, section.spacing_mm) == ("oct", (0.004, 0.012))
+    assert section.lines["RPE"].tolist() == line[2].tolist()
+    assert dict(section.facts) == {"format": "x", "section": 3, "sections": 3}
+    assert [image.facts["section"] for image in volume] == [1, 2, 3]
+    with pytest.raises(IndexError, match="no 3"):
+        volume.section(3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"pixels": SECTIONS.repeat(2, axis=1)}, "slice, channel, row, column"),
+        ({"pixels": SECTIONS + 2}, r"\[0, 1\]"),
+        ({"slice_spacing_mm": 0.0}, "must be positive"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_a_volume_says_what_is_wrong_with_it(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        Volume(**{"pixels": SECTIONS, **wrong})

@@ -15,6 +15,7 @@ from foveal.core.prediction import Prediction
 from foveal.core.score import REASONS, Direction, Score
 from foveal.core.step import AbstractStep, Grid
 from foveal.core.target import PixelSet, ScoreMode, Target
+from foveal.core.volume import Volume
 
 __all__ = [
     "FINDINGS",
@@ -40,4 +41,5 @@ __all__ = [
     "ScoreMode",
     "StoreError",
     "Target",
+    "Volume",
 ]

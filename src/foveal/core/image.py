@@ -36,6 +36,9 @@ class Image:
     """Hash of the file's bytes."""
     steps: tuple[AbstractStep, ...] = ()
     """How the pixels came from the original grid, first step first."""
+    lines: Mapping[str, Float[np.ndarray, " column"]] = field(default_factory=dict)
+    """Layer boundaries of a section on the original grid, by name: the row of each column, pixel
+    centres at +0.5, NaN where unknown."""
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     """What reading found and recorded: format, bit depth, colour profile, windowing."""
 
@@ -55,6 +58,13 @@ class Image:
             )
         if self.spacing_mm is not None and not all(s > 0 for s in self.spacing_mm):
             raise ValueError(f"spacing_mm must be positive, but is {self.spacing_mm}")
+        for name, line in self.lines.items():
+            if line.shape != (self.original_grid[1],):
+                raise ValueError(
+                    f"the line {name!r} must give a row for each of {self.original_grid[1]} "
+                    f"columns, but its shape is {line.shape}"
+                )
+        object.__setattr__(self, "lines", MappingProxyType(dict(self.lines)))
         object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
 
     @property
