@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test soak check bench docs clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -15,6 +15,9 @@ demo: $(VENV)/.installed ## Explain a retinopathy grader on twelve synthetic eye
 
 test: $(VENV)/.developing ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
+
+soak: $(VENV)/.developing ## Mutate thousands of files, stop runs at random moments (an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m soak
 
 check: $(VENV)/.developing ## Format, lint, types, layers of the house, licences
 	$(BIN)/ruff format --check .
