@@ -4,6 +4,7 @@ from foveal.images.carried_maps import CarriedMap, MapGrid, carry_map
 from foveal.images.map_files import GivenMap, find_map, map_from_array, read_map
 from foveal.images.preparation import (
     AbstractPreparation,
+    AbstractRetouch,
     AbstractWindow,
     CarriedRegion,
     FieldOfView,
@@ -26,6 +27,7 @@ from foveal.images.regions import find_regions, read_regions
 __all__ = [
     "MAX_PIXELS",
     "AbstractPreparation",
+    "AbstractRetouch",
     "AbstractWindow",
     "CarriedMap",
     "CarriedRegion",

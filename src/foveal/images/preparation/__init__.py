@@ -14,11 +14,13 @@ from foveal.images.preparation.field import find_field
 from foveal.images.preparation.field_of_view import FieldOfView
 from foveal.images.preparation.registry import register_step, revive
 from foveal.images.preparation.resize import Resize
+from foveal.images.preparation.retouch import AbstractRetouch
 from foveal.images.preparation.step import AbstractPreparation
 from foveal.images.preparation.window import AbstractWindow
 
 __all__ = [
     "AbstractPreparation",
+    "AbstractRetouch",
     "AbstractWindow",
     "CarriedRegion",
     "FieldOfView",

@@ -1,6 +1,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool
@@ -16,6 +17,9 @@ class AbstractPreparation(AbstractStep):
     the image and gives the same result on any machine. `numbers()` holds the name under "step";
     the rest are the keyword arguments that make the step again.
     """
+
+    reversible: ClassVar[str]
+    """What can be taken back, of points, maps and masks and of pixels; in words, for a report."""
 
     @classmethod
     @abstractmethod
@@ -40,3 +44,10 @@ class AbstractPreparation(AbstractStep):
     @abstractmethod
     def numbers(self) -> Mapping[str, object]:
         """The name and the keyword arguments, with nothing in them that JSON would change."""
+
+
+def plain_fields(step: Any) -> dict[str, object]:
+    """What makes a step again that is a dataclass: its fields, with lists in place of tuples."""
+    values = {field.name: getattr(step, field.name) for field in fields(step)}
+    lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
+    return {**values, **lists}

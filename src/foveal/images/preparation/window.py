@@ -1,12 +1,12 @@
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from foveal.core import Grid
 from foveal.images.preparation.resample import at_least_half, bilinear, covered_half
-from foveal.images.preparation.step import AbstractPreparation
+from foveal.images.preparation.step import AbstractPreparation, plain_fields
 
 Box = tuple[int, int, int, int]
 """First row, first column, rows, columns."""
@@ -23,6 +23,10 @@ class AbstractWindow(AbstractPreparation):
         ValueError: A box that is empty or leaves its grid.
     """
 
+    reversible = (
+        "points exactly; maps bilinear and masks at one half, inside the box; pixels not, where "
+        "they were cut off or averaged"
+    )
     source: Grid
     target: Grid
     source_box: Box
@@ -33,9 +37,7 @@ class AbstractWindow(AbstractPreparation):
         _check_inside("target", self.target_box, self.target)
 
     def numbers(self) -> Mapping[str, object]:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
-        return {"step": self.name, **values, **lists}
+        return {"step": self.name, **plain_fields(self)}
 
     def points_forward(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 2"]:
         return _carried(points, self.source_box, self.target_box)
