@@ -14,7 +14,7 @@ from foveal.synthetic.view import view_of
 SPEC = draw_fundus(2, laterality="right", device="rose")
 SPEC = replace(SPEC, exposure=replace(SPEC.exposure, gaze=(0.0, 0.0)))
 VIEW = view_of(SPEC, 256)
-SCALE = VIEW.pixels_per_degree
+SCALE = VIEW.pixels_per_unit
 SMOOTH = np.zeros((256, 256), np.float32)
 SPOT = Spot(row=1.0, column=-2.0, radius=1.5, strength=1.0, soft=0.1)
 
@@ -44,7 +44,7 @@ def test_a_vessel_is_where_its_wall_is_by_the_slow_way():
     ]
     pixels = np.stack(np.meshgrid(np.arange(96), np.arange(96), indexing="ij"), -1)
     distances = np.linalg.norm(pixels[:, :, None] - np.concatenate(curve), axis=3).min(axis=2)
-    expected = np.maximum(1 - distances / (1.2 * view.pixels_per_degree), 0)
+    expected = np.maximum(1 - distances / (1.2 * view.pixels_per_unit), 0)
     np.testing.assert_allclose(place, expected, atol=0.02)
 
 

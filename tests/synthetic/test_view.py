@@ -7,7 +7,7 @@ import pytest
 from scipy.interpolate import BSpline
 
 from foveal.synthetic import draw_fundus
-from foveal.synthetic.view import SPAN_DEG, smooth_noise, view_of
+from foveal.synthetic.view import SPAN, smooth_noise, view_of
 
 SPEC = draw_fundus(3, laterality="right", device="rose")
 
@@ -42,12 +42,12 @@ def test_places_and_pixels_are_inverse_on_both_sides():
 def test_a_texture_is_the_cubic_b_spline_of_its_lattice():
     view = view_of(SPEC, 64)
     noise = smooth_noise(view, seed=5, layer=2, step_deg=3.0)
-    nodes = int(2 * SPAN_DEG / 3.0) + 4
+    nodes = int(2 * SPAN / 3.0) + 4
     random = np.random.default_rng([5, 2])
     lattice = random.standard_normal((nodes, nodes), dtype=np.float32)
     spline = BSpline(np.arange(nodes + 4) - 3.0, lattice, 3)
-    by_row = spline((view.rows + SPAN_DEG) / 3.0)
-    expected = BSpline(np.arange(nodes + 4) - 3.0, by_row.T, 3)((view.columns + SPAN_DEG) / 3.0).T
+    by_row = spline((view.rows + SPAN) / 3.0)
+    expected = BSpline(np.arange(nodes + 4) - 3.0, by_row.T, 3)((view.columns + SPAN) / 3.0).T
     np.testing.assert_allclose(noise, expected / (151 / 315), atol=1e-4)
 
 

@@ -37,7 +37,7 @@ class Camera:
     """Share of stray light."""
     noise: Picture
     field: Bool[np.ndarray, "row column"]
-    pixels_per_degree: float
+    pixels_per_unit: float
 
     def photograph(self, retina: Picture) -> Picture:
         """The picture as it would be stored: 8 bit, here as shares of 255."""
@@ -52,10 +52,10 @@ class Camera:
 
     def _blur(self, picture: Picture) -> Picture:
         device = self.spec.device
-        sharpness = device.blur_deg * self.spec.exposure.focus * self.pixels_per_degree
+        sharpness = device.blur_deg * self.spec.exposure.focus * self.pixels_per_unit
         sharp = np.stack([gaussian_filter(plane, sharpness) for plane in picture])
         grey = sharp.mean(axis=0)
-        chroma = device.chroma_blur_deg * self.pixels_per_degree
+        chroma = device.chroma_blur_deg * self.pixels_per_unit
         return grey + np.stack([gaussian_filter(plane - grey, chroma) for plane in sharp])
 
 
@@ -71,7 +71,7 @@ def set_up(spec: FundusSpec, view: View) -> Camera:
         stray=0.03 + exposure.haze * np.minimum(from_light / 1.25, 1.1) ** 6,
         noise=np.float32(spec.device.noise) * (0.85 * grain[:1] + 0.5 * grain[1:]),
         field=field_of_view(spec.device, size),
-        pixels_per_degree=view.pixels_per_degree,
+        pixels_per_unit=view.pixels_per_unit,
     )
 
 

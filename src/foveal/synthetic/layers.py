@@ -14,7 +14,7 @@ Plane = Float[np.ndarray, "row column"]
 Segments = Float[np.ndarray, "segment 5"]
 """Row and column of both ends and the radius, in pixels."""
 
-FULL_DEPTH_DEG = 0.075
+FULL_DEPTH = 0.075
 """Radius at which a vessel takes 63 % of the light that a wide one takes."""
 
 
@@ -30,7 +30,7 @@ def vessel_layers(view: View, vessels: Iterable[Vessel]) -> tuple[Plane, Plane]:
         index, distance, radius = _around(segments, shape)
         inside = np.clip(radius - distance + 0.5, 0, np.minimum(1, 2 * radius))
         across = np.maximum(1 - distance / np.maximum(radius, 0.7), 0)
-        depth = 1 - np.exp(radius * (-1 / (view.pixels_per_degree * FULL_DEPTH_DEG)))
+        depth = 1 - np.exp(radius * (-1 / (view.pixels_per_unit * FULL_DEPTH)))
         np.maximum.at(blood.reshape(-1), index, inside * depth * (0.55 + 0.45 * np.sqrt(across)))
         np.maximum.at(place.reshape(-1), index, across)
     return blood, place
@@ -50,7 +50,7 @@ def _smooth(view: View, vessel: Vessel) -> Float[np.ndarray, "place 3"]:
     Reference:
         Catmull and Rom 1974, A class of local interpolating splines.
     """
-    radii = np.array(vessel.radii) * view.pixels_per_degree
+    radii = np.array(vessel.radii) * view.pixels_per_unit
     knots = np.column_stack([view.to_pixels(np.array(vessel.points)), radii])
     padded = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
     before, start, end, after = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
@@ -113,7 +113,7 @@ def spot_layer(view: View, spots: Iterable[Spot], grain: Plane) -> Plane:
 def _window(view: View, spot: Spot) -> tuple[slice, slice]:
     row, column = np.round(view.to_pixels(np.array([[spot.row, spot.column]]))[0]).astype(int)
     reach = spot.radius * spot.stretch * (1 + 4 * spot.rough + spot.soft)
-    half = ceil(reach * view.pixels_per_degree) + 2
+    half = ceil(reach * view.pixels_per_unit) + 2
     return (
         slice(max(0, row - half), max(0, row + half + 1)),
         slice(max(0, column - half), max(0, column + half + 1)),
@@ -127,12 +127,12 @@ def _cover(view: View, spot: Spot, rows: slice, columns: slice, grain: Plane) ->
     aside = across * cos(spot.angle) - down * sin(spot.angle)
     place = np.hypot(along, aside) / spot.radius + spot.rough * grain
     # A border is never sharper than the pixels that show it.
-    soft = max(spot.soft, 0.8 / (spot.radius * view.pixels_per_degree))
+    soft = max(spot.soft, 0.8 / (spot.radius * view.pixels_per_unit))
     cover = smoothstep((1 - place) / soft + 0.5)
     if spot.level is None:
         return cover
     below = down + spot.row - spot.level
-    return cover * np.clip(below * view.pixels_per_degree + 0.5, 0, 1)
+    return cover * np.clip(below * view.pixels_per_unit + 0.5, 0, 1)
 
 
 def smoothstep(values: ArrayLike) -> np.ndarray:

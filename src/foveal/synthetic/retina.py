@@ -8,18 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from scipy.ndimage import gaussian_filter
 
 from foveal.synthetic.fibres import fibre_number
 from foveal.synthetic.layers import smoothstep, spot_layer, vessel_layers
+from foveal.synthetic.mixing import Colour, Picture, Plane, cover, planes, through
 from foveal.synthetic.spec import Disc, FundusSpec, Ground, Lesion, LesionKind, Vessel
 from foveal.synthetic.view import View, smooth_noise
 
-Plane = Float[np.ndarray, "row column"]
 Mask = Bool[np.ndarray, "row column"]
-Picture = Float[np.ndarray, "channel row column"]
-Colour = tuple[float, float, float]
 
 SCLERA: Colour = (1.0, 0.83, 0.64)
 RIM_PINK: Colour = (0.92, 0.54, 0.34)
@@ -81,12 +79,12 @@ def add_lesions(retina: Retina, lesions: tuple[Lesion, ...], view: View) -> Pict
         spots = (spot for lesion in lesions if lesion.kind == kind for spot in lesion.spots)
         return spot_layer(view, spots, retina.grain)
 
-    picture = _cover(retina.ground, HARD_EXUDATE, layer("hard exudates"))
+    picture = cover(retina.ground, HARD_EXUDATE, layer("hard exudates"))
     picture = picture * retina.passes + retina.adds
-    picture = picture * _through(CLOT, np.maximum(layer("haemorrhages"), layer("microaneurysms")))
+    picture = picture * through(CLOT, np.maximum(layer("haemorrhages"), layer("microaneurysms")))
     passes, adds, _ = _film(view, [v for lesion in lesions for v in lesion.vessels])
-    picture = _cover(picture * passes + adds, SOFT_EXUDATE, layer("soft exudates"))
-    return _cover(picture, POOLED_BLOOD, layer("preretinal haemorrhage"))
+    picture = cover(picture * passes + adds, SOFT_EXUDATE, layer("soft exudates"))
+    return cover(picture, POOLED_BLOOD, layer("preretinal haemorrhage"))
 
 
 def _ground(spec: FundusSpec, view: View) -> Picture:
@@ -100,10 +98,10 @@ def _ground(spec: FundusSpec, view: View) -> Picture:
     melanin = 0.35 + 0.75 * ground.pigment + mottling + 0.55 * ground.macula * lutea
     melanin = melanin + 0.35 * ground.tessellation - 0.75 * ribbons
     choroid = 0.85 + 0.16 * _noise(ground, view, CHOROIDAL_BLOOD, 6.0) + 0.15 * ribbons
-    picture = _planes(SCLERA) * _through(MELANIN, melanin) * _through(CHOROID, choroid)
-    picture = _cover(picture, REFLEX, ground.fibres * _fibres(ground, spec.disc, view))
+    picture = planes(SCLERA) * through(MELANIN, melanin) * through(CHOROID, choroid)
+    picture = cover(picture, REFLEX, ground.fibres * _fibres(ground, spec.disc, view))
     foveal_reflex = np.exp(-(((row - 0.06) / 0.16) ** 2 + (column / 0.22) ** 2))
-    return _cover(picture, REFLEX, ground.reflex * foveal_reflex)
+    return cover(picture, REFLEX, ground.reflex * foveal_reflex)
 
 
 def _choroidal_vessels(ground: Ground, view: View, from_fovea: Plane) -> Plane:
@@ -111,7 +109,7 @@ def _choroidal_vessels(ground: Ground, view: View, from_fovea: Plane) -> Plane:
     ribbons, _ = vessel_layers(view, ground.choroid)
     shown = np.clip(0.55 + 0.5 * _noise(ground, view, CHOROIDAL_PATCHES, 11.0), 0, 1)
     shown = shown * (1 - np.exp(-((from_fovea / 9.0) ** 2)))
-    return gaussian_filter(ribbons, 0.14 * view.pixels_per_degree) * shown
+    return gaussian_filter(ribbons, 0.14 * view.pixels_per_unit) * shown
 
 
 def _fibres(ground: Ground, disc: Disc, view: View) -> Plane:
@@ -144,14 +142,14 @@ def _disc(
     """The glow around the disc, the crescent beside it, the rim, and the cup."""
     disc, (row, column) = spec.disc, view.offsets
     temporal = (disc.column - column) / (np.hypot(row - disc.row, column - disc.column) + 0.3)
-    picture = _cover(picture, REFLEX, 0.09 * np.exp(-1.4 * np.maximum(from_disc - 0.9, 0)))
+    picture = cover(picture, REFLEX, 0.09 * np.exp(-1.4 * np.maximum(from_disc - 0.9, 0)))
     crescent = np.exp(-(((from_disc - 1.06) / 0.07) ** 2)) * np.maximum(temporal, 0) ** 0.7
-    picture = _cover(picture, CUP, 0.5 * disc.crescent * crescent)
+    picture = cover(picture, CUP, 0.5 * disc.crescent * crescent)
     pale = np.clip(disc.pallor + 0.25 * temporal - 0.4 * np.maximum(from_disc - 0.7, 0), 0, 1)
-    rim = _planes(RIM_PINK) + (_planes(RIM_PALE) - _planes(RIM_PINK)) * pale
+    rim = planes(RIM_PINK) + (planes(RIM_PALE) - planes(RIM_PINK)) * pale
     border = 0.22 - 0.07 * temporal
     picture = picture + (rim - picture) * (0.96 * smoothstep((1 - from_disc) / border + 0.5))
-    return _cover(picture, CUP, 0.85 * smoothstep((1 - from_cup) / 0.8 + 0.5))
+    return cover(picture, CUP, 0.85 * smoothstep((1 - from_cup) / 0.8 + 0.5))
 
 
 def _film(view: View, vessels: Iterable[Vessel]) -> tuple[Picture, Picture, Mask]:
@@ -164,24 +162,11 @@ def _film(view: View, vessels: Iterable[Vessel]) -> tuple[Picture, Picture, Mask
     arteries, in_artery = vessel_layers(view, (v for v in vessels if v.kind == "artery"))
     dull = 0.05 * veins * smoothstep((in_vein - 0.55) / 0.45)
     bright = 0.24 * arteries * smoothstep((in_artery - 0.45) / 0.4)
-    before_veins = _through(ARTERY, arteries) * (1 - bright)
-    passes = _through(VEIN, veins) * (1 - dull) * before_veins
-    adds = _planes(REFLEX) * (dull * before_veins + bright)
+    before_veins = through(ARTERY, arteries) * (1 - bright)
+    passes = through(VEIN, veins) * (1 - dull) * before_veins
+    adds = planes(REFLEX) * (dull * before_veins + bright)
     return passes, adds, (in_vein > 0) | (in_artery > 0)
 
 
 def _noise(ground: Ground, view: View, layer: int, step_deg: float) -> Plane:
     return smooth_noise(view, seed=ground.seed, layer=layer, step_deg=step_deg)
-
-
-def _through(density: Colour, amount: Plane) -> Picture:
-    """The share of light of each colour that is left."""
-    return np.exp(-_planes(density) * amount.astype(np.float32))
-
-
-def _cover(picture: Picture, colour: Colour, cover: Plane) -> Picture:
-    return picture + (_planes(colour) - picture) * cover.astype(np.float32)
-
-
-def _planes(colour: Colour) -> Float[np.ndarray, "3 1 1"]:
-    return np.array(colour, np.float32)[:, None, None]

@@ -1,4 +1,4 @@
-"""Where the picture's pixels lie on the retina, and what varies smoothly over it."""
+"""Where the picture's pixels lie on the eye, and what varies smoothly over it."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from jaxtyping import Float
 
 from foveal.synthetic.spec import FundusSpec
 
-SPAN_DEG = 45.0
-"""Textures are defined this far from the fovea in every direction."""
+SPAN = 45.0
+"""Textures are defined this far from the middle in every direction."""
 SPLINE_DEVIATION = 151 / 315
 """What a cubic B-spline leaves of the standard deviation of independent nodes: along one axis the
 integral of its square is left of the variance."""
@@ -16,12 +16,12 @@ integral of its square is left of the variance."""
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """A square picture's grid, in degrees on the retina."""
+    """A picture's grid, in degrees on the retina or millimetres on the front of the eye."""
 
     rows: Float[np.ndarray, " row"]
     columns: Float[np.ndarray, " column"]
     """Decreasing for a left eye, whose nose is on the other side."""
-    pixels_per_degree: float
+    pixels_per_unit: float
 
     @property
     def offsets(self) -> tuple[Float[np.ndarray, "row 1"], Float[np.ndarray, "1 column"]]:
@@ -29,9 +29,9 @@ class View:
         return self.rows[:, None].astype(np.float32), self.columns[None, :].astype(np.float32)
 
     def to_pixels(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 2"]:
-        """Places on the retina as (row, column) on the picture, pixel centres at whole numbers."""
+        """Places on the eye as (row, column) on the picture, pixel centres at whole numbers."""
         origin = np.array([self.rows[0], self.columns[0]])
-        step = np.array([1.0, np.sign(self.columns[1] - self.columns[0])]) / self.pixels_per_degree
+        step = np.array([1.0, np.sign(self.columns[1] - self.columns[0])]) / self.pixels_per_unit
         return (points - origin) / step
 
 
@@ -40,24 +40,22 @@ def view_of(spec: FundusSpec, size: int) -> View:
     from_middle = (np.arange(size) + 0.5 - size / 2) / scale
     nose = 1.0 if spec.laterality == "right" else -1.0
     row, column = spec.exposure.gaze
-    return View(
-        rows=row + from_middle, columns=column + nose * from_middle, pixels_per_degree=scale
-    )
+    return View(rows=row + from_middle, columns=column + nose * from_middle, pixels_per_unit=scale)
 
 
 def smooth_noise(
     view: View, *, seed: int, layer: int, step_deg: float
 ) -> Float[np.ndarray, "row column"]:
-    """A random field with mean 0 and standard deviation 1 that lies still on the retina.
+    """A random field with mean 0 and standard deviation 1 that lies still on the eye.
 
     A cubic B-spline over a lattice of independent normal numbers, so that the same seed gives the
-    same retina at any size, side and gaze.
+    same eye at any size, side and gaze.
     """
-    nodes = int(2 * SPAN_DEG / step_deg) + 4
+    nodes = int(2 * SPAN / step_deg) + 4
     random = np.random.default_rng([seed, layer])
     lattice = random.standard_normal((nodes, nodes), dtype=np.float32)
-    by_row = _spline(lattice, (view.rows + SPAN_DEG) / step_deg)
-    return _spline(by_row.T, (view.columns + SPAN_DEG) / step_deg).T / SPLINE_DEVIATION
+    by_row = _spline(lattice, (view.rows + SPAN) / step_deg)
+    return _spline(by_row.T, (view.columns + SPAN) / step_deg).T / SPLINE_DEVIATION
 
 
 def _spline(
