@@ -16,6 +16,7 @@ from foveal.report.panels import INK, Slot, draw_map, draw_original
 from foveal.report.proof import Proof, proof_of
 from foveal.report.proof.chapter import plots
 from foveal.report.summary import map_label
+from foveal.report.volumes import Volumes
 from foveal.report.words import answer_in_words, title
 from foveal.store import Case, Explained, Run, View
 
@@ -89,7 +90,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 def write_figures(
     run: Run, *, proof: Proof | None = None, **drawing: Unpack[DrawingKeywords]
 ) -> list[Path]:
-    """One PNG for each case of a run that was explained, in its folder `figures`.
+    """One PNG for each case that was explained and each map of a volume, in the folder `figures`.
 
     The plots of the cohort are SVG in `figures/cohort`. Gives the PNGs. `proof` is what `proof_of`
     concluded, where that was done before.
@@ -108,10 +109,15 @@ def write_figures(
         ) from problem
     for plot in plots(proof or proof_of(run), partial(map_label, run.header)):
         save_figure(plot.figure, folder / "cohort" / f"{plot.name}.svg")
+    volumes = Volumes()
     for case in run.cases():
         if case.failure is None:
             written.append(folder / f"{file_stem(case.id)}.png")
             save_figure(case_figure(case, **drawing), written[-1])
+            volumes.add(case)
+    for stem, figure in volumes.figures():
+        written.append(folder / f"{file_stem(stem)}.png")
+        save_figure(figure, written[-1])
     return written
 
 

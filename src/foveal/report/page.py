@@ -26,6 +26,7 @@ from foveal.report.sheets import anchor, case_sheet
 from foveal.report.summary import Header, map_label, summary
 from foveal.report.templating import environment, inline
 from foveal.report.traits import Traits
+from foveal.report.volumes import Volumes
 from foveal.store import Case, Run
 
 MAX_CASES = 60
@@ -59,11 +60,12 @@ def write_page(run: Run, *, max_cases: int = MAX_CASES, proof: Proof | None = No
         with TemporaryFile(dir=run.folder) as spool:
             traits = Traits()
             diagnoses = Diagnoses()
+            volumes = Volumes()
             chapter = Chapter(run, _header(run), proof)
             sections = _Sections(spool, max_cases, chapter.images)
-            cohort = _read(run, sections, diagnoses, traits, chapter)
+            cohort = _read(run, sections, diagnoses, traits, chapter, volumes)
             with hidden.open("w", encoding="utf-8", newline="\n") as page:
-                page.writelines(_page(run, cohort, diagnoses, traits, sections, chapter))
+                page.writelines(_page(run, cohort, diagnoses, traits, sections, chapter, volumes))
         hidden.replace(path)
     except OSError as problem:
         raise StoreError(f"cannot write the report: {problem.strerror or problem}") from problem
@@ -135,7 +137,12 @@ class _Sections:
 
 
 def _read(
-    run: Run, sections: _Sections, diagnoses: Diagnoses, traits: Traits, chapter: Chapter
+    run: Run,
+    sections: _Sections,
+    diagnoses: Diagnoses,
+    traits: Traits,
+    chapter: Chapter,
+    volumes: Volumes,
 ) -> Cohort:
     """Read every case once: count it, and set its section where the page will show it."""
     cohort, shuffled, blind = Cohort(), shuffled_kept(run.header), blind_baselines(run)
@@ -146,6 +153,7 @@ def _read(
         diagnoses.add(case)
         traits.add(case)
         chapter.add(case)
+        volumes.add(case)
         if case.failure is None and sections.wants(case.id):
             sections.add(case.id, template.render(case=case_sheet(case, blind)))
         del case  # the next one is read before this name is set again
@@ -159,6 +167,7 @@ def _page(
     traits: Traits,
     sections: _Sections,
     chapter: Chapter,
+    volumes: Volumes,
 ) -> Iterator[str]:
     header = _header(run)
     told = history(run)
@@ -179,6 +188,7 @@ def _page(
         label=label,
         **chapter.parts(label),
         described=[measure["name"] for measure in header["measures"]],
+        volumes=list(volumes.sheets()),
         shown=sections.places,
         sections=sections,
         **inline(),
