@@ -60,7 +60,7 @@ _ANATOMY = (
     "outer plexiform layer", "outer nuclear layer", "ellipsoid zone",
     "retinal pigment epithelium", "choroid", "vitreous",
     "lens", "lens nucleus", "lens cortex", "posterior capsule", "pupil", "cornea", "limbus",
-    "conjunctiva",
+    "conjunctiva", "iris", "sclera", "eyelids", "lashes", "palpebral fissure",
 )  # fmt: skip
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(_LESIONS, "lesion"),

@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING
 from foveal.synthetic.card import grader_card
 from foveal.synthetic.cohort import cohort
 from foveal.synthetic.fundus import Eye, draw_fundus, fundus, render, without
+from foveal.synthetic.slitlamp import FrontEye, draw_slitlamp, render_slitlamp, without_front
 
 if TYPE_CHECKING:
     from foveal.synthetic.models import grader
 
 __all__ = [
     "Eye",
+    "FrontEye",
     "cohort",
     "draw_fundus",
+    "draw_slitlamp",
     "fundus",
     "grader",
     "grader_card",
     "render",
+    "render_slitlamp",
     "without",
+    "without_front",
 ]
 
 
