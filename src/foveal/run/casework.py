@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import UInt8
 
-from foveal.core import FovealWarning, Grid, Image, ImageError, PlanError, Region
+from foveal.core import FovealWarning, Grid, Image, ImageError, PlanError, Region, Volume
 from foveal.images import Resize, find_regions, read, read_regions
 from foveal.models import Model
 from foveal.models.targets import TargetLike
@@ -65,6 +66,7 @@ class Casework:
         )
         self._seconds: dict[str, float] = {}
         self._events: list[tuple[str, dict[str, object]]] = []
+        self._volume: tuple[Path, Volume] | None = None
 
     def case(self, entry: Entry, identity: Identity) -> Case:
         """The case of one image; a bad image gives a case with its failure."""
@@ -73,7 +75,7 @@ class Casework:
         try:
             with self._warnings_of(entry, identity):
                 with self.stage("read"):
-                    image = entry.described(read(entry.path, modality=entry.modality))
+                    image = entry.described(self._read(entry, identity))
                     regions = regions_of(entry, image)
                     if entry.regions is not None and not regions:
                         warnings.warn(_NO_MASK, FovealWarning, stacklevel=2)
@@ -159,6 +161,24 @@ class Casework:
             Explained(key=answer.key, attribution=answer.attribution, scores=own)
             for answer, own in zip(answers, scores, strict=True)
         ]
+
+    def _read(self, entry: Entry, identity: Identity) -> Image:
+        """A picture; or a section of a volume, which is kept until another one is asked for."""
+        if entry.section is None or entry.volume is None:
+            return read(entry.path, modality=entry.modality)
+        from foveal.images.oct.reading import read_volume
+
+        if self._volume is None or self._volume[0] != entry.path:
+            self._volume = entry.path, read_volume(entry.path)
+        volume = self._volume[1]
+        image = volume.section(entry.section - 1)
+        facts: dict[str, str | int | float | bool] = {
+            **image.facts,
+            "volume": identity.image(entry.volume),
+        }
+        if volume.slice_spacing_mm is not None:
+            facts["slice_spacing_mm"] = volume.slice_spacing_mm
+        return replace(image, modality=entry.modality or image.modality, facts=facts)
 
     @contextmanager
     def _warnings_of(self, entry: Entry, identity: Identity) -> Generator[None]:
@@ -280,6 +300,7 @@ def _question(plan: Plan, table: ModelTable) -> Question:
 
 def regions_of(entry: Entry, image: Image) -> list[Region]:
     """The masks of an image; none where the pattern finds none for it."""
-    if entry.regions is None or not find_regions(entry.regions, entry.path.stem):
+    if entry.regions is None or not find_regions(entry.regions, entry.stem):
         return []
-    return read_regions(entry.regions, image=image)
+    named = replace(image, source=entry.stem)  # the masks of a section are named after it
+    return read_regions(entry.regions, image=image if entry.section is None else named)

@@ -6,7 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from foveal.core import Image, Laterality, Modality, PlanError
 from foveal.images import find_map
@@ -40,6 +42,19 @@ class Entry:
     labels: Mapping[str, str] = field(default_factory=dict)
     maps: Mapping[str, Path] = field(default_factory=dict)
     """Files of maps made elsewhere, by their name in the run."""
+    section: int | None = None
+    """Which section of the volume in `path` it is, counted from 1; `None` for a picture."""
+
+    @property
+    def stem(self) -> str:
+        """What {stem} stands for: of a section the volume's, with its number."""
+        number = "" if self.section is None else f"_{self.section:03d}"
+        return f"{self.path.stem}{number}"
+
+    @property
+    def volume(self) -> str | None:
+        """The name of the volume that a section is of."""
+        return None if self.section is None else str(PurePosixPath(self.name).parent)
 
     @property
     def told_eye(self) -> str | None:
@@ -83,7 +98,8 @@ def images_of(tables: Sequence[ImagesTable], folder: Path) -> list[Entry]:
         PlanError: As for `cohort`.
     """
     entries = [entry for table in tables for entry in _entries(table, folder)]
-    ((path, times),) = Counter(entry.path.resolve() for entry in entries).most_common(1)
+    places = Counter((entry.path.resolve(), entry.section) for entry in entries)
+    (((path, _), times),) = places.most_common(1)
     if times > 1:
         raise PlanError(f"{path} is in the plan twice; each image counts once")
     return sorted(entries, key=lambda entry: entry.name)
@@ -99,6 +115,22 @@ def cohort_mark(entries: Sequence[Entry]) -> str:
 
 
 def _entries(table: ImagesTable, folder: Path) -> Iterator[Entry]:
+    for entry in _named(table, folder):
+        yield from (entry,) if table.sections is None else _sections(entry, table.sections)
+
+
+def _sections(entry: Entry, wanted: str | int) -> Iterator[Entry]:
+    """The sections of a volume, which has to be read once to be counted."""
+    from foveal.images.oct.reading import read_volume
+
+    count = int(read_volume(entry.path, sections=(1, 1)).facts["sections_in_file"])
+    shown = count if isinstance(wanted, str) else min(wanted, count)
+    for place in np.unique(np.linspace(1, count, shown).round().astype(int)).tolist():
+        section = replace(entry, section=place, modality=entry.modality or "oct")
+        yield replace(section, name=f"{entry.name}/{section.stem}")
+
+
+def _named(table: ImagesTable, folder: Path) -> Iterator[Entry]:
     regions = None if table.regions is None else str(folder / table.regions)
     if table.manifest is not None:
         manifest = folder / table.manifest
@@ -106,7 +138,7 @@ def _entries(table: ImagesTable, folder: Path) -> Iterator[Entry]:
             yield _from_row(row, manifest.parent / row["image"], folder, regions, table.modality)
         return
     pattern = table.files or ""
-    found = _found(folder, pattern)
+    found = _found(folder, pattern) if table.sections is None else _volumes(folder, pattern)
     if not found:
         raise PlanError(
             f"no file matches {pattern!r} in {folder.resolve()}; name files, a folder of images, "
@@ -117,7 +149,7 @@ def _entries(table: ImagesTable, folder: Path) -> Iterator[Entry]:
 
 
 def _with_maps(entries: Sequence[Entry], table: MapsTable, folder: Path) -> list[Entry]:
-    found = [find_map(str(folder / table.files), entry.path.stem) for entry in entries]
+    found = [find_map(str(folder / table.files), entry.stem) for entry in entries]
     if not any(found):
         raise PlanError(
             f"no map of any image matches {table.files!r} in {folder.resolve()}; {{stem}} stands "
@@ -140,6 +172,16 @@ def _found(folder: Path, pattern: str) -> list[Path]:
     if wanted.is_absolute():
         start, wanted = Path(wanted.anchor), wanted.relative_to(wanted.anchor)
     return sorted(path for path in start.glob(str(wanted)) if path.is_file())
+
+
+def _volumes(folder: Path, pattern: str) -> list[Path]:
+    """Files and folders, each a volume."""
+    if (folder / pattern).exists():
+        return [folder / pattern]
+    start, wanted = folder, Path(pattern)
+    if wanted.is_absolute():
+        start, wanted = Path(wanted.anchor), wanted.relative_to(wanted.anchor)
+    return sorted(path for path in start.glob(str(wanted)) if not path.name.startswith("."))
 
 
 def _may_be_image(path: Path) -> bool:
@@ -185,4 +227,6 @@ def _hashes(maps: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
 
 
 def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
     return path.stat().st_size if path.is_file() else -1

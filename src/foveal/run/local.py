@@ -181,7 +181,7 @@ def _key_of(plan: Plan, base: Path, folder: Path) -> Path:
 
 def _note_masks_that_match_nothing(entries: Sequence[Entry]) -> None:
     for pattern in dict.fromkeys(entry.regions for entry in entries if entry.regions):
-        stems = (entry.path.stem for entry in entries if entry.regions == pattern)
+        stems = (entry.stem for entry in entries if entry.regions == pattern)
         with suppress(ImageError):  # two masks for one region: said of the image, in the run
             if not any(find_regions(pattern, stem) for stem in stems):
                 warnings.warn(

@@ -76,6 +76,9 @@ class ImagesTable(_Table):
     regions: str | None = None
     """A pattern of mask files such as `masks/{stem}_{region}.png`."""
     modality: Modality | None = None
+    sections: Literal["all"] | Annotated[int, Field(ge=1)] | None = None
+    """The files are volumes, and each section is an image: all of them, or so many of each, evenly
+    spread. A folder is a volume whose sections are the pictures in it."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "ImagesTable":
