@@ -79,9 +79,10 @@ def draw_slitlamp(
     drawn_side: Side = "right" if taking.random() < 0.5 else "left"
     drawn_device = list(SLIT_LAMPS)[taking.integers(len(SLIT_LAMPS))]
     lamp = SLIT_LAMPS[device or drawn_device]
-    kinds = draw_kinds(illness, int(illness.integers(len(FRONT_CLASSES))))
-    if findings is not None:
-        kinds = tuple(kind for kind in FRONT_KINDS if kind in findings)
+    drawn_kinds = draw_kinds(illness, int(illness.integers(len(FRONT_CLASSES))))
+    kinds: tuple[FrontKind, ...] = tuple(
+        kind for kind in FRONT_KINDS if kind in (drawn_kinds if findings is None else findings)
+    )
     return SlitLampSpec(
         seed=seed,
         laterality=laterality or drawn_side,
