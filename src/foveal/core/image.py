@@ -90,6 +90,11 @@ class Region:
     mask: Bool[np.ndarray, "row column"]
     kind: Literal["lesion", "anatomy", "field", "unknown"] = "unknown"
     source: str | None = None
+    grader: str | None = None
+    """Who marked it, where several did or the file says so."""
+    facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    """What reading found and recorded: the format, whether it was drawn as a box, the threshold of
+    a soft mask."""
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -99,6 +104,7 @@ class Region:
                 f"the mask of region {self.name!r} must be (row, column), "
                 f"but the shape is {self.mask.shape}"
             )
+        object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
 
     @property
     def grid(self) -> Grid:

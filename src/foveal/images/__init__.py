@@ -1,20 +1,41 @@
 """Files become Images: reading, preparation that can be taken back, and regions."""
 
+from foveal.images.annotations import (
+    Consensus,
+    PairAgreement,
+    SoftMask,
+    consensus_of,
+    read_labels,
+    read_soft_mask,
+)
 from foveal.images.carried_maps import CarriedMap, MapGrid, carry_map
+from foveal.images.deidentification import Deidentified, burned_in_text, deidentify
+from foveal.images.luminance import intensity_cv, luminance
 from foveal.images.map_files import GivenMap, find_map, map_from_array, read_map
+from foveal.images.oct.reading import MAX_VOLUME_PIXELS, read_volume
+from foveal.images.patterns import find_regions, region_files
 from foveal.images.preparation import (
     AbstractPreparation,
     AbstractRetouch,
     AbstractWindow,
     CarriedRegion,
+    Color,
+    Denoise,
     FieldOfView,
+    FieldSize,
+    Flip,
+    Illumination,
     Resize,
+    Spacing,
     carry_region,
+    color_reference,
     find_field,
+    is_mirrored,
     map_to_original,
     map_to_prepared,
     mask_to_original,
     mask_to_prepared,
+    noise_level,
     points_to_original,
     points_to_prepared,
     prepare,
@@ -22,35 +43,59 @@ from foveal.images.preparation import (
     revive,
 )
 from foveal.images.reading import MAX_PIXELS, read
-from foveal.images.regions import find_regions, read_regions
+from foveal.images.regions import has_regions, read_regions
 
 __all__ = [
     "MAX_PIXELS",
+    "MAX_VOLUME_PIXELS",
     "AbstractPreparation",
     "AbstractRetouch",
     "AbstractWindow",
     "CarriedMap",
     "CarriedRegion",
+    "Color",
+    "Consensus",
+    "Deidentified",
+    "Denoise",
     "FieldOfView",
+    "FieldSize",
+    "Flip",
     "GivenMap",
+    "Illumination",
     "MapGrid",
+    "PairAgreement",
     "Resize",
+    "SoftMask",
+    "Spacing",
+    "burned_in_text",
     "carry_map",
     "carry_region",
+    "color_reference",
+    "consensus_of",
+    "deidentify",
     "find_field",
     "find_map",
     "find_regions",
+    "has_regions",
+    "intensity_cv",
+    "is_mirrored",
+    "luminance",
     "map_from_array",
     "map_to_original",
     "map_to_prepared",
     "mask_to_original",
     "mask_to_prepared",
+    "noise_level",
     "points_to_original",
     "points_to_prepared",
     "prepare",
     "read",
+    "read_labels",
     "read_map",
     "read_regions",
+    "read_soft_mask",
+    "read_volume",
+    "region_files",
     "register_step",
     "revive",
 ]

@@ -17,7 +17,7 @@ from foveal.images.content import about, described, first_bytes, identify
 from foveal.images.photo import decode
 from foveal.images.raster import Raster, check_size
 from foveal.images.reading import MAX_PIXELS
-from foveal.images.regions import files_of
+from foveal.images.patterns import files_of
 
 _NUMPY, _GZIP = b"\x93NUMPY", b"\x1f\x8b"
 _NIFTI = ((344, b"n+1\0"), (4, b"n+2\0"))

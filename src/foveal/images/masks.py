@@ -28,7 +28,8 @@ def binary_mask(raster: Raster) -> Bool[np.ndarray, "row column"]:
         advice = (
             "JPEG blurs masks, save them as PNG"
             if raster.facts.get("format") == "JPEG"
-            else "a mask has one value beside 0; name the values of a label image with labels="
+            else "a mask has one value beside 0; name the values of a label image with labels=, or "
+            "read probabilities with threshold=0.5"
         )
         raise ImageError(f"holds {_listed(colors)}; {advice}")
     return mask
@@ -45,17 +46,26 @@ def labelled_masks(
         ImageError: Values without a name, or colours where there should be values.
     """
     values = _values(raster)
-    unnamed = np.setdiff1d(np.unique(values), [0, *labels])
-    if unnamed.size:
-        raise ImageError(
-            f"holds {_listed(unnamed[:, np.newaxis])} without a label; "
-            "name it, or give it None if it is background"
-        )
+    check_named(np.unique(values), labels)
     names = dict.fromkeys(name for name in labels.values() if name is not None)
     return {
         name: np.isin(values, [value for value, label in labels.items() if label == name])
         for name in names
     }
+
+
+def check_named(values: Shaped[np.ndarray, " value"], labels: Mapping[int, str | None]) -> None:
+    """Refuse values that nobody has said the meaning of.
+
+    Raises:
+        ImageError: Values without a name, other than 0.
+    """
+    unnamed = np.setdiff1d(values, [0, *labels])
+    if unnamed.size:
+        raise ImageError(
+            f"holds {_listed(unnamed[:, np.newaxis])} without a label; "
+            "name it, or give it None if it is background"
+        )
 
 
 def check_grid(found: Grid, wanted: Grid) -> None:
