@@ -7,6 +7,7 @@ from jaxtyping import Float, Shaped
 from scipy.ndimage import gaussian_filter
 
 from foveal.core import Score
+from foveal.images.luminance import luminance, variation
 from foveal.measures.base import Array, MeasureCard, as_numpy, ground
 from foveal.measures.perturbed import (
     ExplainOf,
@@ -21,8 +22,6 @@ HIGH = 0.25
 REPEATS = 16
 REPEAT_SIGMA = 0.1
 _GROUP = 4
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
-"""Weights of red, green and blue, ITU-R BT.709."""
 
 INTENSITY_CV = MeasureCard(
     name="intensity_cv",
@@ -84,13 +83,14 @@ def intensity_cv(
         raise ValueError(
             f"image must be (channel, row, column) of 1 or 3 channels, but is {pixels.shape}"
         )
-    light = pixels[0] if len(pixels) == 1 else np.tensordot(_LUMINANCE, pixels, axes=1)
+    light = luminance(pixels)
     inside = light if field is None else light[field_on(field, light.shape)]
     if not np.isfinite(inside).all():
         return INTENSITY_CV.none("nan_map", text="the image holds values that are not numbers")
-    if not inside.mean() > 0:
+    spread = variation(inside)
+    if spread is None:
         return INTENSITY_CV.none("zero_map", text="the image is black in the field")
-    return INTENSITY_CV.score(inside.std() / inside.mean(), parts={"mean": float(inside.mean())})
+    return INTENSITY_CV.score(spread, parts={"mean": float(inside.mean())})
 
 
 def hfpr(

@@ -10,11 +10,16 @@ from foveal.images.preparation.chain import (
     points_to_prepared,
     prepare,
 )
+from foveal.images.preparation.color import Color, color_reference
+from foveal.images.preparation.denoise import Denoise, noise_level
 from foveal.images.preparation.field import find_field
 from foveal.images.preparation.field_of_view import FieldOfView
+from foveal.images.preparation.flip import Flip, is_mirrored
+from foveal.images.preparation.illumination import Illumination
 from foveal.images.preparation.registry import register_step, revive
 from foveal.images.preparation.resize import Resize
 from foveal.images.preparation.retouch import AbstractRetouch
+from foveal.images.preparation.scale import FieldSize, Spacing
 from foveal.images.preparation.step import AbstractPreparation
 from foveal.images.preparation.window import AbstractWindow
 
@@ -23,14 +28,23 @@ __all__ = [
     "AbstractRetouch",
     "AbstractWindow",
     "CarriedRegion",
+    "Color",
+    "Denoise",
     "FieldOfView",
+    "FieldSize",
+    "Flip",
+    "Illumination",
     "Resize",
+    "Spacing",
     "carry_region",
+    "color_reference",
     "find_field",
+    "is_mirrored",
     "map_to_original",
     "map_to_prepared",
     "mask_to_original",
     "mask_to_prepared",
+    "noise_level",
     "points_to_original",
     "points_to_prepared",
     "prepare",

@@ -109,5 +109,5 @@ def _spacing_mm(
         return None
     corners = np.array([[0, 0], step.target], dtype=np.float64)
     start, end = step.points_back(corners)
-    rows, columns = (end - start) / np.array(step.target)
+    rows, columns = np.abs(end - start) / np.array(step.target)  # a flip turns their order
     return spacing_mm[0] * float(rows), spacing_mm[1] * float(columns)

@@ -8,11 +8,19 @@ import numpy as np
 from jaxtyping import Bool
 
 from foveal.core import Image, StoreError
+from foveal.images.preparation.color import Color
+from foveal.images.preparation.denoise import Denoise
 from foveal.images.preparation.field_of_view import FieldOfView
+from foveal.images.preparation.flip import Flip
+from foveal.images.preparation.illumination import Illumination
 from foveal.images.preparation.resize import Resize
+from foveal.images.preparation.scale import FieldSize, Spacing
 from foveal.images.preparation.step import AbstractPreparation
 
-_STEPS: dict[str, type[AbstractPreparation]] = {step.name: step for step in (FieldOfView, Resize)}
+_STEPS: dict[str, type[AbstractPreparation]] = {
+    step.name: step
+    for step in (FieldOfView, Resize, Illumination, Color, Denoise, Spacing, FieldSize, Flip)
+}
 
 
 def register_step(step: type[AbstractPreparation]) -> type[AbstractPreparation]:
