@@ -19,6 +19,7 @@ _HOMES = {
     "Result": "foveal.doors",
     "Score": "foveal.core",
     "attribute": "foveal.doors",
+    "deidentify": "foveal.images",
     "diagnose": "foveal.doors",
     "explain": "foveal.doors",
     "load_model": "foveal.models",
@@ -26,6 +27,7 @@ _HOMES = {
     "methods": "foveal.explainers",
     "read": "foveal.images",
     "read_regions": "foveal.images",
+    "read_volume": "foveal.images",
 }
 _NAMES = {"load_model": "load"}
 """Names that are shorter inside their room."""

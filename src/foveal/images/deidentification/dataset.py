@@ -1,0 +1,191 @@
+"""One DICOM dataset: every attribute goes through the profile, wherever it is nested."""
+
+import copy
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from foveal.images.deidentification.dates import (
+    age_at,
+    capped_age,
+    is_time,
+    shifted_date,
+    shifted_datetime,
+)
+from foveal.images.deidentification.key import SecretKey
+from foveal.images.deidentification.profile import TABLE, Profile
+from foveal.images.deidentification.rules import Action, action_for
+
+Counts = Counter[tuple[str, Action]]
+"""How often what was done, by attribute; private and unknown ones have no name."""
+
+_DUMMIES = {
+    "DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y", "IS": 0, "DS": 0,
+    "US": 0, "UL": 0, "SS": 0, "SL": 0, "FL": 0.0, "FD": 0.0, "OB": b"\0\0", "OW": b"\0\0",
+    "UN": b"\0\0", "UR": "urn:removed",
+}  # fmt: skip
+_DUMMY = "REMOVED"
+
+_NAMED = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName")
+_NUMBERED = ("PatientID", "OtherPatientIDs", "AccessionNumber")
+_LEAST_NAME, _LEAST_NUMBER = 3, 4
+"""Characters below which a name or a number is found in ordinary words."""
+
+_KEPT_TEXT = ("LO", "SH", "CS", "UC")
+_PIXEL_GROUP = 0x0028
+"""Describes the pixels in defined terms, which no name is likely to be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Whose dataset it is, as far as it says so."""
+
+    number: str
+    """PatientID with its issuer; without one the name and birth date, or the study."""
+    words: frozenset[str]
+    """Parts of names and numbers that must not stand anywhere."""
+
+
+def person_of(dataset: Dataset) -> Person:
+    """The patient of a dataset."""
+    number, issuer = (str(dataset.get(key) or "") for key in ("PatientID", "IssuerOfPatientID"))
+    name, birth = (str(dataset.get(key) or "") for key in ("PatientName", "PatientBirthDate"))
+    study = str(dataset.get("StudyInstanceUID") or "")
+    known = (f"{number}^^^{issuer}" if issuer else number) or f"{name}{birth}" or study
+    return Person(number=known, words=frozenset(_words(dataset)))
+
+
+def deidentify_dataset(
+    dataset: Dataset, *, key: SecretKey, profile: Profile, blanked: bool = False
+) -> tuple[Dataset, Counts]:
+    """A copy without identity, and what was done to it.
+
+    Pixels are kept as they are: text that stands in them, or in comments of a compressed stream,
+    is not the business of this function.
+
+    Args:
+        dataset: What was read; it stays as it is.
+        key: From it come UIDs, pseudonyms and the shift of dates.
+        profile: What is kept.
+        blanked: Whether everything outside the field was made black, which is then recorded.
+    """
+    person = person_of(dataset)
+    walker = _Walker(key=key, profile=profile, person=person, counts=Counter())
+    clean = copy.deepcopy(dataset)
+    if "age" in profile.keep and not clean.get("PatientAge"):
+        age = age_at(*(str(clean.get(key) or "") for key in ("PatientBirthDate", "StudyDate")))
+        if age:
+            clean.PatientAge = age
+    walker.walk(clean)
+    clean.PatientID = clean.PatientName = key.alias(person.number)  # also where there were none
+    _say_so(clean, profile, blanked=blanked)
+    return clean, walker.counts
+
+
+def _say_so(dataset: Dataset, profile: Profile, *, blanked: bool) -> None:
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.LongitudinalTemporalInformationModified = (
+        "MODIFIED" if profile.dates == "shift" else "REMOVED"
+    )
+    ages = ["PatientAge kept, ages over 89 as 090Y"] if "age" in profile.keep else []
+    dataset.DeidentificationMethod = ["foveal deidentify", TABLE, *ages]
+    dataset.DeidentificationMethodCodeSequence = [
+        _code(value, meaning) for value, meaning in profile.codes(blanked=blanked)
+    ]
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
+    return item
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Walker:
+    key: SecretKey
+    profile: Profile
+    person: Person
+    counts: Counts
+
+    def walk(self, dataset: Dataset) -> None:
+        for element in list(dataset):
+            action = self._apply(dataset, element)
+            name = "private" if element.tag.is_private else element.keyword or "unknown"
+            if action != "kept":
+                self.counts[name, action] += 1
+
+    def _apply(self, dataset: Dataset, element: DataElement) -> Action:
+        """Do what the profile says; what cannot be done safely is emptied instead."""
+        action = action_for(element, self.profile)
+        match action:
+            case "removed":
+                del dataset[element.tag]
+            case "emptied":
+                element.value = [] if element.VR == "SQ" else None
+            case "replaced":
+                element.value = _DUMMIES.get(element.VR, _DUMMY)
+            case "pseudonym":
+                element.value = self.key.alias(self.person.number)
+            case "new UID" | "shifted" | "capped":
+                return self._change(element, action)
+            case "kept" if element.VR == "SQ":
+                for item in element.value:
+                    self.walk(item)
+            case "kept" if self._names_the_person(element):
+                element.value = _DUMMY
+                return "replaced"
+        return action
+
+    def _change(self, element: DataElement, action: Action) -> Action:
+        """The values in their new form; what has none is emptied, what stays as it is was kept."""
+        days = self.key.days(self.person.number)
+        change: dict[str, Callable[[str], str | None]] = {
+            "UI": self.key.uid,
+            "DA": lambda text: shifted_date(text, days),
+            "DT": lambda text: shifted_datetime(text, days),
+            "TM": lambda text: text if is_time(text) else None,
+            "AS": capped_age,
+        }
+        before = element.value
+        element.value = _each(element, change[element.VR])
+        if element.value == before:
+            return "kept"
+        return "emptied" if element.value is None else action
+
+    def _names_the_person(self, element: DataElement) -> bool:
+        if element.VR not in _KEPT_TEXT or element.tag.group == _PIXEL_GROUP:
+            return False
+        return not self.person.words.isdisjoint(_split(_text(element)))
+
+
+def _each(element: DataElement, change: Callable[[str], str | None]) -> object:
+    """Every value of an attribute changed; `None` where one cannot be."""
+    if element.is_empty:
+        return None
+    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    changed = [change(str(value)) for value in values]
+    if None in changed:
+        return None
+    return changed if len(changed) > 1 else changed[0]
+
+
+def _words(dataset: Dataset) -> Iterator[str]:
+    for element in dataset.iterall():
+        if element.keyword in _NAMED:
+            yield from (word for word in _split(_text(element)) if len(word) >= _LEAST_NAME)
+        elif element.keyword in _NUMBERED:
+            yield from (word for word in _split(_text(element)) if len(word) >= _LEAST_NUMBER)
+
+
+def _split(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.casefold())
+
+
+def _text(element: DataElement) -> str:
+    value = element.value
+    return " ".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "")

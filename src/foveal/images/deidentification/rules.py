@@ -1,0 +1,101 @@
+"""What is done to which attribute: table E.1-1 of DICOM PS3.15 2026c, and what it does not list."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import Literal
+
+from pydicom.datadict import dictionary_is_retired, dictionary_VR
+from pydicom.dataelem import DataElement
+
+from foveal.core import ImageError
+from foveal.images.deidentification.profile import Profile
+
+Action = Literal[
+    "removed", "emptied", "replaced", "pseudonym", "new UID", "shifted", "capped", "kept"
+]
+
+_BIRTH_AND_DEATH = ("PatientBirthDate", "PatientBirthTime")
+"""Dates of a person and not of a visit: option E.3.6 does not keep them."""
+
+_CODES = ("LongCodeValue", "URNCodeValue")
+"""Text that is not in the table and says which code is meant."""
+
+_DATE_KINDS = ("DA", "DT", "TM")
+_PROSE = ("LT", "ST", "UT", "UC", "UR", "PN", "AE")
+_WORDS = ("LO", "SH")
+_OPAQUE = ("OB", "OV", "UN")
+"""Bytes of any meaning, such as a colour profile that names its maker."""
+
+
+def action_for(element: DataElement, profile: Profile) -> Action:
+    """What happens to an attribute; sequences that are kept are walked into."""
+    tag, kind = element.tag, str(element.VR)
+    if tag.is_private or tag.element == 0 or tag.group >> 8 in (0x50, 0x60):
+        return "removed"  # private; a group's length; curves and overlays
+    if kind not in _expected_kinds(element):
+        return "removed"  # nobody can say what it holds: text in a number's place hides
+    if element.keyword in ("PatientID", "PatientName"):
+        return "pseudonym"
+    if profile.keeps(element.keyword):
+        return "capped" if kind == "AS" else "kept"
+    dated = kind in _DATE_KINDS and element.keyword not in _BIRTH_AND_DEATH
+    if dated and profile.dates == "shift":
+        return "shifted"
+    listed = rules().get(int(tag))
+    return _unlisted_action(element, kind) if listed is None else _listed_action(listed, kind)
+
+
+@cache
+def rules() -> Mapping[int, str]:
+    """The basic profile's action code of each attribute of the table, by tag.
+
+    Raises:
+        ImageError: dicom-anonymizer, which has the table, is not installed.
+    """
+    try:
+        table = import_module("dicomanonymizer.dicom_anonymization_databases.dicomfields_2026c")
+    except ImportError as error:
+        raise ImageError(
+            "is DICOM, and the table of what to remove is not installed: "
+            "pip install 'foveal[dicom]'"
+        ) from error
+    codes = ("D", "Z", "X", "U", "Z/D", "X/Z", "X/D", "X/Z/D", "X/Z/U*")
+    names = [code.replace("/", "_").replace("*", "_STAR") for code in codes]
+    return {
+        tag[0] << 16 | tag[1]: code
+        for code, name in zip(codes, names, strict=True)
+        for tag in getattr(table, f"{name}_TAGS")
+        if len(tag) == 2  # the others are patterns: curves and overlays, which go altogether
+    }
+
+
+def _listed_action(code: str, kind: str) -> Action:
+    """One action for the codes that leave a choice: valid whether a module asks for it or not."""
+    if code == "X/Z/U*":
+        return "kept"  # walked into: references stay, with new UIDs
+    if kind == "SQ" and code != "X":
+        return "removed" if code in ("X/D", "X/Z/D") else "emptied"
+    if code in ("X", "Z", "U"):
+        plain: Mapping[str, Action] = {"X": "removed", "Z": "emptied", "U": "new UID"}
+        return plain[code]
+    return "emptied" if code == "X/Z" else ("new UID" if kind == "UI" else "replaced")
+
+
+def _unlisted_action(element: DataElement, kind: str) -> Action:
+    if kind == "UI":
+        return "new UID"
+    if kind in _DATE_KINDS:
+        return "emptied"
+    retired = dictionary_is_retired(element.tag) and kind in _WORDS
+    prose = kind in _PROSE and element.keyword not in _CODES
+    opaque = kind in _OPAQUE and element.keyword != "PixelData"
+    return "removed" if retired or prose or opaque else "kept"
+
+
+def _expected_kinds(element: DataElement) -> list[str]:
+    """The value representations of the standard; none for an attribute that it does not know."""
+    try:
+        return dictionary_VR(element.tag).split(" or ")
+    except KeyError:
+        return []
