@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
@@ -27,6 +28,15 @@ _SIDE_CODES: dict[tuple[str, str], Laterality] = {
 
 _SLIT_LAMPS = {("SCT", "397247004"), ("SRT", "A-2B201")}
 """PS3.16 CID 4202 Ophthalmic Photography Acquisition Device: slit lamp biomicroscope."""
+
+_OTHER_DEVICES = {
+    ("SCT", "409903006"),  # external camera
+    ("SCT", "397522002"),  # keratoscope
+    ("SCT", "102321001"),  # operating microscope
+    ("SCT", "420827006"),  # pupillograph
+    ("SCT", "409899004"),  # specular microscope
+}
+"""Of the same: they show neither the fundus nor the anterior segment as a slit lamp does."""
 
 
 def places(dataset: Dataset, frame: int) -> Places:
@@ -103,9 +113,25 @@ def laterality(searched: Places) -> tuple[Laterality, str]:
 
 
 def spacing_mm(searched: Places) -> tuple[float, float] | None:
-    """Row and column spacing from PixelSpacing, here or in PixelMeasures; never assumed."""
-    spacing = numbers(searched, "PixelSpacing")
-    return (spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None
+    """Row and column spacing from PixelSpacing, here or in PixelMeasures; never assumed.
+
+    Warns:
+        FovealWarning: The header contradicts itself; the first answer stands.
+    """
+    spacings = [pair for place in searched if (pair := _pair(place)) is not None]
+    if any(not np.allclose(pair, spacings[0], rtol=0.01, atol=0) for pair in spacings):
+        said = ", ".join(f"{row:g} x {column:g}" for row, column in spacings)
+        warnings.warn(
+            f"the header contradicts itself about the spacing (in mm: {said}); the first stands",
+            FovealWarning,
+            stacklevel=2,
+        )
+    return spacings[0] if spacings else None
+
+
+def visit(dataset: Dataset) -> str | None:
+    """The study: hardly ever missing, and unlike a date it says nothing about the patient."""
+    return str(dataset.get("StudyInstanceUID") or "") or None
 
 
 def patient(dataset: Dataset) -> str | None:
@@ -120,9 +146,16 @@ def eye(patient: str | None, side: Laterality) -> str | None:
 
 
 def photograph_modality(dataset: Dataset) -> Modality:
-    """Ophthalmic Photography is of the fundus unless its device is a slit lamp."""
-    devices = items(dataset, "AcquisitionDeviceTypeCodeSequence")
-    return "slit-lamp" if any(_code(device) in _SLIT_LAMPS for device in devices) else "fundus"
+    """Ophthalmic Photography is of the fundus unless its device looks at the front of the eye."""
+    devices = {_code(device) for device in items(dataset, "AcquisitionDeviceTypeCodeSequence")}
+    if devices & _SLIT_LAMPS:
+        return "slit-lamp"
+    return "unknown" if devices & _OTHER_DEVICES else "fundus"
+
+
+def _pair(place: Dataset) -> tuple[float, float] | None:
+    spacing = numbers((place,), "PixelSpacing")
+    return (spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None
 
 
 def _lateralities(searched: Places) -> Iterable[tuple[str, Laterality]]:
