@@ -347,7 +347,7 @@ def test_a_step_asked_for_wrongly_says_what_was_meant(asked, message):
 
 
 STORED_WRONG = [
-    pytest.param({"step": "denoise"}, "'denoise' is not known here", id="a foreign step"),
+    pytest.param({"step": "tilt"}, "'tilt' is not known here", id="a foreign step"),
     pytest.param({"step": "resize", "target": [8, 8]}, "is damaged", id="numbers missing"),
     pytest.param(
         {**fitted(CHAIN[1]).numbers(), "source_box": [0, 0, 999, 999]},

@@ -2,6 +2,7 @@
 
 from foveal.images.annotations import (
     Consensus,
+    Method,
     PairAgreement,
     SoftMask,
     consensus_of,
@@ -13,7 +14,7 @@ from foveal.images.deidentification import Deidentified, burned_in_text, deident
 from foveal.images.luminance import intensity_cv, luminance
 from foveal.images.map_files import GivenMap, find_map, map_from_array, read_map
 from foveal.images.oct.reading import MAX_VOLUME_PIXELS, read_volume
-from foveal.images.patterns import find_regions, region_files
+from foveal.images.patterns import check_pattern, find_regions, region_files
 from foveal.images.preparation import (
     AbstractPreparation,
     AbstractRetouch,
@@ -27,6 +28,7 @@ from foveal.images.preparation import (
     Illumination,
     Resize,
     Spacing,
+    Stage,
     carry_region,
     color_reference,
     find_field,
@@ -41,6 +43,7 @@ from foveal.images.preparation import (
     prepare,
     register_step,
     revive,
+    stages,
 )
 from foveal.images.reading import MAX_PIXELS, read
 from foveal.images.regions import has_regions, read_regions
@@ -63,13 +66,16 @@ __all__ = [
     "GivenMap",
     "Illumination",
     "MapGrid",
+    "Method",
     "PairAgreement",
     "Resize",
     "SoftMask",
     "Spacing",
+    "Stage",
     "burned_in_text",
     "carry_map",
     "carry_region",
+    "check_pattern",
     "color_reference",
     "consensus_of",
     "deidentify",
@@ -98,4 +104,5 @@ __all__ = [
     "region_files",
     "register_step",
     "revive",
+    "stages",
 ]

@@ -20,6 +20,7 @@ from foveal.images.preparation.registry import register_step, revive
 from foveal.images.preparation.resize import Resize
 from foveal.images.preparation.retouch import AbstractRetouch
 from foveal.images.preparation.scale import FieldSize, Spacing
+from foveal.images.preparation.stages import Stage, stages
 from foveal.images.preparation.step import AbstractPreparation
 from foveal.images.preparation.window import AbstractWindow
 
@@ -36,6 +37,7 @@ __all__ = [
     "Illumination",
     "Resize",
     "Spacing",
+    "Stage",
     "carry_region",
     "color_reference",
     "find_field",
@@ -50,4 +52,5 @@ __all__ = [
     "prepare",
     "register_step",
     "revive",
+    "stages",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from foveal.core import Image, StoreError
+from foveal.images.preparation.augmentation import is_augmentation
 from foveal.images.preparation.color import Color
 from foveal.images.preparation.denoise import Denoise
 from foveal.images.preparation.field_of_view import FieldOfView
@@ -53,6 +54,11 @@ def fit_step(
     settings = dict(asked)
     name = settings.pop("step", None)
     step = _STEPS.get(str(name))
+    if step is None and is_augmentation(str(name)):
+        raise ValueError(
+            f"{name!r} is augmentation, which belongs to training: an explanation is of one "
+            "picture, without chance. Leave it out; stability measures perturb by themselves"
+        )
     if step is None:
         raise ValueError(f"there is no preparation step {name!r}; {_nearest(str(name), _STEPS)}")
     known = {
