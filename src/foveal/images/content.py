@@ -27,7 +27,10 @@ _FOREIGN = (
     (b"\x89HDF", "an HDF5 file"),
     (b"HSF-OCT", "a Heidelberg .vol volume"),
     (b"CMDb", "a Heidelberg .E2E volume"),
-    (b"FOCT", "a Topcon .fda volume"),
+    (b"FOCTFDA", "a Topcon .fda volume"),
+    (b"FOCTFDS", "a Topcon .fds volume"),
+    (b"FOCT", "a Topcon volume"),
+    (b"<HEDX", "a Heidelberg .xml export"),
 )
 
 _PREAMBLE = 128
@@ -48,11 +51,17 @@ def identify(path: Path, *, assume_dicom: bool = False) -> str:
     for magic, name in _READABLE:
         if start.startswith(magic):
             return name
-    if start[_PREAMBLE : _PREAMBLE + 4] == b"DICM" or assume_dicom:
+    if is_dicom(start) or assume_dicom:
         return "DICOM"
-    raise ImageError(
-        f"is {described(start)}; PNG, JPEG, TIFF and DICOM are read, whatever the file's suffix"
-    )
+    words = described(start)
+    if words.endswith((" volume", " export")):
+        raise ImageError(f"is {words}; read it with foveal.read_volume")
+    raise ImageError(f"is {words}; PNG, JPEG, TIFF and DICOM are read, whatever the file's suffix")
+
+
+def is_dicom(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of DICOM."""
+    return start[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from foveal.images.raster import (
 )
 from foveal.images.tiff import read_tiff
 
-_DAMAGE = (
+DAMAGE = (
     *(OSError, SyntaxError, ValueError, TypeError, RuntimeError, LookupError),
     *(ArithmeticError, MemoryError, struct.error, zlib.error),
 )
@@ -55,7 +55,7 @@ def decode(path: Path, content: str, *, frame: int | None, max_pixels: int) -> R
                 return _jpeg(path, max_pixels)
             case _:
                 return read_tiff(path, frame, max_pixels)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ImageError(
             f"starts like a {content} file but cannot be decoded; it may be damaged, "
             "copy or export it again"
@@ -126,5 +126,5 @@ def _orientation(header: ImageFile) -> object:
     """The tag's value; broken EXIF data say nothing, and the picture is fine without them."""
     try:
         return header.getexif().get(ORIENTATION)
-    except _DAMAGE:
+    except DAMAGE:
         return None

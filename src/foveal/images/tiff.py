@@ -41,31 +41,44 @@ def read_tiff(path: Path, frame: int | None, max_pixels: int) -> Raster:
         ImageError: Several pages and no `frame`, a too large page, or samples that cannot be shown.
     """
     with TiffFile(path) as file:
-        page = _page(file, frame)
-        check_size(page.imagelength, page.imagewidth, max_pixels)
-        color = _color(page)
-        samples = page.asarray()
-        if page.axes == "SYX":
-            samples = np.moveaxis(samples, 0, -1)
-        samples, full_scale = _without_extras(samples.reshape(*samples.shape[:2], -1), page)
-        palette = _palette(page)
-        turned, orientation = upright(samples, page.tags.valueof(ORIENTATION))
-        facts: Facts = {"format": "TIFF", "bit_depth": page.bitspersample, "color": color}
-        return Raster(
-            samples=turned,
-            full_scale=255.0 if palette is not None else full_scale,
-            palette=palette,
-            facts=facts | orientation | profile_name(page.iccprofile),
-        )
+        return page_raster(_page(file, frame), max_pixels)
+
+
+def page_raster(page: TiffPage, max_pixels: int) -> Raster:
+    """The samples of a page of a file that is open.
+
+    Raises:
+        ImageError: A too large page, or samples that cannot be shown.
+    """
+    check_size(page.imagelength, page.imagewidth, max_pixels)
+    color = _color(page)
+    samples = page.asarray()
+    if page.axes == "SYX":
+        samples = np.moveaxis(samples, 0, -1)
+    samples, full_scale = _without_extras(samples.reshape(*samples.shape[:2], -1), page)
+    palette = _palette(page)
+    turned, orientation = upright(samples, page.tags.valueof(ORIENTATION))
+    facts: Facts = {"format": "TIFF", "bit_depth": page.bitspersample, "color": color}
+    return Raster(
+        samples=turned,
+        full_scale=255.0 if palette is not None else full_scale,
+        palette=palette,
+        facts=facts | orientation | profile_name(page.iccprofile),
+    )
 
 
 def _page(file: TiffFile, frame: int | None) -> TiffPage:
     """The page that was asked for, or the only one that is not a preview."""
+    pages = full_pages(file)
+    return pages[frame_index(frame, len(pages), word="page")]
+
+
+def full_pages(file: TiffFile) -> list[TiffPage]:
+    """The pages that are not previews."""
     # By number: iterating does not end when damaged pages refer to each other.
     every = [file.pages[number] for number in range(len(file.pages))]
     pages = [page for page in every if isinstance(page, TiffPage)]
-    pages = [page for page in pages if not page.subfiletype & _PREVIEW]
-    return pages[frame_index(frame, len(pages), word="page")]
+    return [page for page in pages if not page.subfiletype & _PREVIEW]
 
 
 def _color(page: TiffPage) -> str:
