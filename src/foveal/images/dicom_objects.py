@@ -99,6 +99,8 @@ def open_dicom(path: Path, *, assume_dicom: bool = False, header_only: bool = Fa
         dataset.file_meta.TransferSyntaxUID = (
             ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
         )
+    if "NumberOfFrames" in dataset and not dataset.NumberOfFrames:
+        del dataset.NumberOfFrames  # some writers put 0 or nothing where there is one frame
     return dataset
 
 

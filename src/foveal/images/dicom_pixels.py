@@ -31,7 +31,7 @@ _NO_PIXELS: Mapping[str, str] = {
 
 
 def frame_count(dataset: Dataset) -> int:
-    """How many frames; some writers put 0 or nothing where there is one.
+    """How many frames.
 
     Raises:
         ImageError: A count that is no whole number.

@@ -116,7 +116,7 @@ def _looked_up(
     """
     descriptor = table.get("LUTDescriptor")
     data = table.get("LUTData")
-    if not isinstance(descriptor, MultiValue) or len(descriptor) != 3 or data is None:
+    if not isinstance(descriptor, list | MultiValue) or len(descriptor) != 3 or data is None:
         raise ImageError(f"has a broken table of grey levels ({keyword}); export it again")
     count, (start, bits) = _entry_count(table), (int(part) for part in descriptor[1:])
     entries = _entries(data, count)

@@ -46,7 +46,7 @@ def _jpeg2000(*, reversible: bool) -> _Encode:
     def encode(samples: np.ndarray) -> bytes | bytearray:
         return imagecodecs.jpeg2k_encode(
             samples,
-            level=0 if reversible else 45,  # the peak signal-to-noise ratio in dB
+            level=0 if reversible else 50,  # the peak signal-to-noise ratio in dB
             reversible=reversible,
             codecformat="J2K",
             resolutions=1,
@@ -109,10 +109,14 @@ def put_pixels(
     written.HighBit = bits - 1
     written.PixelRepresentation = 0
     written.file_meta.TransferSyntaxUID = syntax
+    written.set_original_encoding(
+        syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian, "utf-8"
+    )
     if syntax in _NATIVE:
         _put_native(written, frames, syntax)
     elif syntax == RLELossless:
         _put_native(written, frames, ExplicitVRLittleEndian)
+        written.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         written.compress(RLELossless, generate_instance_uid=False)
     elif syntax in _ENCODERS:
         _put_compressed(written, frames, syntax)
