@@ -1,7 +1,7 @@
 """JPEG as DICOM holds it (PS3.5 8.2.1), lossless and 12 bit included, each colour converted once.
 
 It takes the place of pydicom's own decoders: they have none for lossless JPEG without another
-package, none for 12 bit, and convert colours twice where an Adobe marker says they are YCbCr.
+package, none for 12 bit, and overlook an Adobe marker that contradicts the header about colours.
 """
 
 from collections.abc import Iterator, Mapping
