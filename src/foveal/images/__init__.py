@@ -1,5 +1,6 @@
 """Files become Images: reading, preparation that can be taken back, and regions."""
 
+from foveal.images.anatomy import Landmarks, Place, landmarks_of
 from foveal.images.annotations import (
     Consensus,
     Method,
@@ -65,9 +66,11 @@ __all__ = [
     "Flip",
     "GivenMap",
     "Illumination",
+    "Landmarks",
     "MapGrid",
     "Method",
     "PairAgreement",
+    "Place",
     "Resize",
     "SoftMask",
     "Spacing",
@@ -85,6 +88,7 @@ __all__ = [
     "has_regions",
     "intensity_cv",
     "is_mirrored",
+    "landmarks_of",
     "luminance",
     "map_from_array",
     "map_to_original",
