@@ -41,6 +41,8 @@ class FocusScale(_Table):
     modalities: tuple[Modality, ...] = ()
     reference: Annotated[str, Field(min_length=1)]
     """Who says so."""
+    whole: bool = False
+    """Only for models that have all its classes, since it is made of classes of other scales."""
     classes: tuple[FocusClass, ...]
 
     @field_validator("classes")
@@ -129,4 +131,9 @@ def _plain(name: str) -> str:
 
 
 def _knowing(classes: Sequence[str], table: FocusTable) -> list[FocusScale]:
-    return [scale for scale in table.scales if classes and all(map(scale.of, classes))]
+    knowing = [scale for scale in table.scales if classes and all(map(scale.of, classes))]
+    return [scale for scale in knowing if not scale.whole or _has_all(classes, scale)]
+
+
+def _has_all(classes: Sequence[str], scale: FocusScale) -> bool:
+    return all(one in map(scale.of, classes) for one in scale.classes)
