@@ -31,8 +31,8 @@ _OPAQUE = ("OB", "OV", "UN")
 def action_for(element: DataElement, profile: Profile) -> Action:
     """What happens to an attribute; sequences that are kept are walked into."""
     tag, kind = element.tag, str(element.VR)
-    if tag.is_private or tag.element == 0 or tag.group >> 8 in (0x50, 0x60):
-        return "removed"  # private; a group's length; curves and overlays
+    if tag.is_private or tag.element == 0 or tag.group < 8 or tag.group >> 8 in (0x50, 0x60):
+        return "removed"  # private; a group's length; of no dataset; curves and overlays
     if kind not in _expected_kinds(element):
         return "removed"  # nobody can say what it holds: text in a number's place hides
     if element.keyword in ("PatientID", "PatientName"):
