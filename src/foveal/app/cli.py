@@ -10,6 +10,7 @@ import click
 from foveal import __version__
 from foveal.app.calibrating import calibrate
 from foveal.app.deidentifying import deidentify
+from foveal.app.exporting import export
 from foveal.app.gallery import gallery
 from foveal.app.looking import check, inspect, measures, methods
 from foveal.app.running import demo, explain, measure, report, run
@@ -30,7 +31,7 @@ def foveal() -> None:
 
 for _command in (
     demo, gallery, run, explain, measure, report, calibrate, manifest, verify, methods, measures,
-    inspect, check, deidentify,
+    inspect, check, deidentify, export,
 ):  # fmt: skip
     foveal.add_command(_command)
 
