@@ -36,7 +36,7 @@ class Image:
     """Hash of the file's bytes."""
     steps: tuple[AbstractStep, ...] = ()
     """How the pixels came from the original grid, first step first."""
-    lines: Mapping[str, Float[np.ndarray, " column"]] = field(default_factory=dict)
+    lines: Mapping[str, Float[np.ndarray, " original_column"]] = field(default_factory=dict)
     """Layer boundaries of a section on the original grid, by name: the row of each column, pixel
     centres at +0.5, NaN where unknown."""
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)

@@ -107,7 +107,8 @@ def _spacing_mm(
     """Spacing grows as pixels get fewer: by the source pixels that one target pixel spans."""
     if spacing_mm is None:
         return None
-    corners = np.array([[0, 0], step.target], dtype=np.float64)
-    start, end = step.points_back(corners)
-    rows, columns = np.abs(end - start) / np.array(step.target)  # a flip turns their order
+    ends = [[0, 0], [step.target[0], 0], [0, step.target[1]]]
+    origin, down, across = step.points_back(np.array(ends, dtype=np.float64))
+    rows = abs(down - origin)[0] / step.target[0]  # a flip turns their order
+    columns = abs(across - origin)[1] / step.target[1]
     return spacing_mm[0] * float(rows), spacing_mm[1] * float(columns)

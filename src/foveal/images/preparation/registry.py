@@ -12,15 +12,21 @@ from foveal.images.preparation.augmentation import is_augmentation
 from foveal.images.preparation.color import Color
 from foveal.images.preparation.denoise import Denoise
 from foveal.images.preparation.field_of_view import FieldOfView
+from foveal.images.preparation.flatten import Flatten
 from foveal.images.preparation.flip import Flip
 from foveal.images.preparation.illumination import Illumination
 from foveal.images.preparation.resize import Resize
+from foveal.images.preparation.retina_band import RetinaBand
 from foveal.images.preparation.scale import FieldSize, Spacing
+from foveal.images.preparation.speckle import Speckle
 from foveal.images.preparation.step import AbstractPreparation
 
 _STEPS: dict[str, type[AbstractPreparation]] = {
     step.name: step
-    for step in (FieldOfView, Resize, Illumination, Color, Denoise, Spacing, FieldSize, Flip)
+    for step in (
+        *(FieldOfView, Resize, Illumination, Color, Denoise, Spacing, FieldSize, Flip),
+        *(Flatten, RetinaBand, Speckle),
+    )
 }
 
 
