@@ -5,6 +5,7 @@ from foveal.doors.clinical import diagnose, explain, measure
 from foveal.doors.maps import Info, Maps
 from foveal.doors.result import Reading, Result
 from foveal.doors.several import SeveralMaps
+from foveal.doors.volumes import VolumeMap, VolumeResult, explain_volume
 
 __all__ = [
     "Info",
@@ -12,8 +13,11 @@ __all__ = [
     "Reading",
     "Result",
     "SeveralMaps",
+    "VolumeMap",
+    "VolumeResult",
     "attribute",
     "diagnose",
     "explain",
+    "explain_volume",
     "measure",
 ]

@@ -32,6 +32,12 @@ class InputTable(_Table):
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     """Rows and columns."""
     color: Literal["rgb", "gray"] = "rgb"
+    sections: Annotated[int, Field(ge=1)] | None = None
+    """The model takes volumes of so many sections; without it, single images."""
+    axes: Literal["channel slice row column", "slice channel row column"] = (
+        "channel slice row column"
+    )
+    """How it takes a volume: convolved over the sections, or section by section."""
     mean: tuple[float, ...] = (0.0,)
     std: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     prepare: tuple[dict[str, object], ...] = (
@@ -43,6 +49,14 @@ class InputTable(_Table):
     def channels(self) -> int:
         """Three for colour, one for grey."""
         return 3 if self.color == "rgb" else 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        if self.sections is None:
+            return (self.channels, *self.size)
+        pair = (self.channels, self.sections)
+        return (*(pair if self.axes.startswith("channel") else pair[::-1]), *self.size)
 
     @model_validator(mode="after")
     def _fits(self) -> "InputTable":

@@ -39,7 +39,7 @@ class Description:
 
 def describe(model: Model) -> Description:
     """The layers of a model as they run on one grey image, and the choice among them."""
-    images = torch.full((1, model.card.input.channels, *model.card.input.size), 0.5)
+    images = torch.full((1, *model.card.input.shape), 0.5)
     images = images.to(model.device)
     with borrowed(model.module), torch.no_grad(), recorded(model.module) as runs:
         model.forward(images)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from foveal.core import FovealWarning, Image, ImageError, ModelError
 from foveal.images import read
+from foveal.images.oct.reading import read_volume
 from foveal.models.borrow import borrowed
 from foveal.models.card import Card, beside
 from foveal.models.keras import build_keras, copied, is_keras, network_of
@@ -86,11 +87,11 @@ def tried(model: Model) -> Model:
         ModelError: The model does not run on an image of its card's size.
     """
     card = model.card
-    images = torch.full((1, card.input.channels, *card.input.size), 0.5, device=model.device)
+    images = torch.full((1, *card.input.shape), 0.5, device=model.device)
     batch = _only_batch(model, images)
     if isinstance(model.module, BlackBox):
         return replace(model, batch=batch)
-    images = images.expand(batch or 1, -1, -1, -1).clone().requires_grad_()
+    images = images.expand(batch or 1, *[-1] * (images.ndim - 1)).clone().requires_grad_()
     gives = {"scores"}
     with torch.enable_grad(), recorded(model.module) as runs:
         output = _attempt(model, images)
@@ -132,12 +133,14 @@ def checked_model(model: Model, path: Path) -> Model:
 
 
 def said_about(model: Model, image: Path) -> list[float]:
-    """The probabilities (their mean over the pixels of a segmentation) or values for an image file.
+    """The probabilities (their mean over the pixels of a segmentation) or values for a file.
 
     Raises:
         ModelError: The image cannot be read or prepared.
     """
     try:
+        if model.card.input.sections is not None:
+            return model.summary(model.output(model.look_at(read_volume(image)).tensor))
         prepared, _ = model.prepare(read(image))
     except ImageError as problem:
         raise ModelError(f"the check of {model.card.name} cannot be run: {problem}") from problem
@@ -187,7 +190,7 @@ def _only_batch(model: Model, image: Tensor) -> int | None:
     with torch.no_grad():
         _attempt(model, image)
         try:
-            model.forward(image.expand(2, -1, -1, -1).contiguous())
+            model.forward(image.expand(2, *[-1] * (image.ndim - 1)).contiguous())
         except RuntimeError:
             return 1
     return None

@@ -9,12 +9,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from foveal.core import Image, ModelError, Prediction, Region, Target
+from foveal.core import Image, ImageError, ModelError, Prediction, Region, Target, Volume
 from foveal.images import prepare
 from foveal.models.borrow import borrowed
 from foveal.models.card import Card
 from foveal.models.heads import Head, predicted_class, probabilities
 from foveal.models.names import named_target
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedVolume:
+    """A volume as one model gets it."""
+
+    numbers: tuple[int, ...]
+    """Which of the volume's sections, counted from 1."""
+    images: tuple[Image, ...]
+    fields: tuple[Region, ...]
+    tensor: Float[Tensor, "1 a b row column"]
+    """In display units, its axes as the card says."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,13 +91,44 @@ class Model:
         pixels = np.ascontiguousarray(image.pixels, dtype=np.float32)
         return torch.from_numpy(pixels).unsqueeze(0).to(self.device)
 
-    def forward(self, images: Float[Tensor, "probe channel row column"]) -> object:
+    def look_at(self, volume: Volume) -> "PreparedVolume":
+        """A volume as a model of volumes gets it: so many of its sections, evenly spread.
+
+        Raises:
+            ImageError: Fewer sections than the model takes, or one that cannot be prepared.
+            ModelError: A model of single images.
+        """
+        wanted = self.card.input.sections
+        if wanted is None:
+            raise ModelError(
+                f"{self.card.name} takes single images; set sections under [input] of its card if "
+                "it takes volumes"
+            )
+        if len(volume) < wanted:
+            raise ImageError(
+                f"has {len(volume)} sections, but {self.card.name} takes {wanted}; leave it out"
+            )
+        places = np.linspace(0, len(volume) - 1, wanted).round().astype(int).tolist()
+        prepared = [self.prepare(volume.section(place)) for place in places]
+        images = [np.ascontiguousarray(image.pixels, dtype=np.float32) for image, _ in prepared]
+        axis = 1 if self.card.input.axes.startswith("channel") else 0
+        tensor = torch.from_numpy(np.stack(images, axis=axis)).unsqueeze(0).to(self.device)
+        return PreparedVolume(
+            numbers=tuple(place + 1 for place in places),
+            images=tuple(image for image, _ in prepared),
+            fields=tuple(field for _, field in prepared),
+            tensor=tensor,
+        )
+
+    def forward(self, images: Float[Tensor, "probe ..."]) -> object:
         """The raw output for images in display units: normalised, sent, and the part meant taken.
 
         Raises:
             ModelError: The output has no part of the card's key.
         """
         mean, std = self._scale
+        if images.ndim > 4 and self.card.input.axes.startswith("channel"):
+            mean, std = mean.unsqueeze(2), std.unsqueeze(2)
         output = self.module((images - mean) / std)
         key = self.card.output.key
         if key is None:
@@ -98,7 +141,7 @@ class Model:
                 f"the output of {self.card.name} has no {key!r}, but {has}"
             ) from problem
 
-    def output(self, images: Float[Tensor, "probe channel row column"]) -> Tensor:
+    def output(self, images: Float[Tensor, "probe ..."]) -> Tensor:
         """The raw output without gradients, as a tensor with one column per number.
 
         Raises:
@@ -114,7 +157,7 @@ class Model:
             )
         return raw.float() if raw.ndim > 1 else raw.float().unsqueeze(1)
 
-    def predict(self, images: Float[Tensor, "1 channel row column"]) -> Prediction:
+    def predict(self, images: Float[Tensor, "1 ..."]) -> Prediction:
         """What the model says about one prepared image."""
         return self.read(self.output(images))
 
