@@ -43,7 +43,8 @@ def sentinel(kind: str, number: int) -> object:
     day = date(1600, 1, 1) + timedelta(days=800 * (number % 150))
     values: dict[str, object] = {
         "PN": f"{word}a^{word}b^{word}c", "UI": f"{ROOT}.{number}", "CS": word.upper(), "AE": word,
-        "DA": f"{day:%Y%m%d}", "DT": f"{day:%Y%m%d}103000.{number:06}", "TM": f"11{number % 60:02}59.{number:06}",
+        "DA": f"{day:%Y%m%d}", "DT": f"{day:%Y%m%d}103000.{number:06}",
+        "TM": f"11{number % 60:02}59.{number:06}",
         "AS": "047Y", "OB": f"{word}##".encode(), "UN": f"{word}##".encode(),
         "UR": f"https://{word}.example", **DIM,
     }  # fmt: skip
@@ -201,7 +202,7 @@ def test_what_science_needs_stays(outputs, keyword, value):
 
 
 def test_the_file_header_names_only_the_object(outputs):
-    _, folder, clean = outputs
+    _, _, clean = outputs
     meta = clean["shift"].file_meta
     assert meta.MediaStorageSOPInstanceUID == clean["shift"].SOPInstanceUID
     assert {element.keyword for element in meta} == {
