@@ -25,6 +25,9 @@ _SURROUND = 0.25
 _CORNERS = 0.01
 """Least share of the image that a surround takes up; a dark vessel at the side is not one."""
 
+_SAME = 4 / 255
+"""Levels by which a flat surround varies where JPEG has been."""
+
 _PADDING = 9
 """Padding of an OCT section is flat at least this many pixels wide; speckle never is."""
 
@@ -37,7 +40,8 @@ def find_field(image: Image) -> Bool[np.ndarray, "row column"]:
 
     In an OCT section, everything but flat white or black padding. In any other image, the largest
     connected part that is lit in its brightest channel (red in a colour photograph of the fundus),
-    with dark lesions filled in; the whole image when it has no dark surround.
+    with dark lesions filled in; the whole image when it has no dark surround. Where all four
+    corners are of one flat colour that is not dark, as on white paper, all but that colour.
 
     Raises:
         ImageError: Nothing to see: the image is black, or nearly of one colour.
@@ -61,7 +65,36 @@ def field_of_pixels(
         )
     if modality == "oct":
         return _enlarged(_scan(reduced), stride, (rows, columns))
+    paper = _paper(pixels[:, ::stride, ::stride])
+    if paper is not None:
+        return _on_paper(pixels, paper, stride)
     return _lit(pixels, smooth, stride)
+
+
+def _paper(
+    reduced: Float[np.ndarray, "channel row column"],
+) -> Float[np.ndarray, " channel"] | None:
+    """The one colour of all four corners, where it is no darkness: white, or an exported grey."""
+    if min(reduced.shape[1:]) < 2 * _PADDING:
+        return None
+    near, far = slice(None, _PADDING), slice(-_PADDING, None)
+    corners = np.stack([reduced[:, row, column] for row in (near, far) for column in (near, far)])
+    low, high = corners.min(axis=(0, 2, 3)), corners.max(axis=(0, 2, 3))
+    flat = (high - low <= _SAME).all() and high.max() >= _SURROUND
+    return np.asarray(np.median(corners, axis=(0, 2, 3))) if flat else None
+
+
+def _on_paper(
+    pixels: Float[np.ndarray, "channel row column"],
+    paper: Float[np.ndarray, " channel"],
+    stride: int,
+) -> Bool[np.ndarray, "row column"]:
+    """All but the paper around it: what differs from its colour, spots of that colour included."""
+    grid = pixels.shape[1], pixels.shape[2]
+    other = np.any(np.abs(pixels - paper[:, np.newaxis, np.newaxis]) > _SAME, axis=0)
+    blank = np.pad(~other[::stride, ::stride], _PADDING, constant_values=True)
+    rough = _largest_part(~_opened(blank)[_PADDING:-_PADDING, _PADDING:-_PADDING])
+    return _settled(rough, other, stride, grid)
 
 
 def _lit(
@@ -76,10 +109,19 @@ def _lit(
     rough = _largest_part(smooth > edge)
     if low > _SURROUND * middle or (~rough).mean() < _CORNERS:
         return np.ones(grid, bool)
-    possible = ndimage.binary_dilation(rough, iterations=2)
-    certain = ndimage.binary_erosion(rough, iterations=3, border_value=True)
-    lit = (pixels > edge).any(axis=0) & _enlarged(possible, stride, grid)
-    return lit | _enlarged(certain, stride, grid)
+    return _settled(rough, np.any(pixels > edge, axis=0), stride, grid)
+
+
+def _settled(
+    rough: Bool[np.ndarray, "row_reduced column_reduced"],
+    shows: Bool[np.ndarray, "row column"],
+    stride: int,
+    grid: Grid,
+) -> Bool[np.ndarray, "row column"]:
+    """The field found on the reduced copy, its edge where pixels show something."""
+    possible = np.asarray(ndimage.binary_dilation(rough, iterations=2))
+    certain = np.asarray(ndimage.binary_erosion(rough, iterations=3, border_value=1))
+    return (shows & _enlarged(possible, stride, grid)) | _enlarged(certain, stride, grid)
 
 
 def _brighter_part(smooth: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
