@@ -87,7 +87,8 @@ def numbers(searched: Places, keyword: str) -> list[float]:
     if value is None:
         return []
     try:
-        return [float(part) for part in (value if isinstance(value, MultiValue) else [value])]
+        several = isinstance(value, MultiValue | list)  # binary numbers come as a plain list
+        return [float(part) for part in (value if several else [value])]
     except (TypeError, ValueError) as error:
         raise ImageError(f"has a {keyword} that is no number; export it again") from error
 
