@@ -38,6 +38,8 @@ class InputTable(_Table):
         "channel slice row column"
     )
     """How it takes a volume: convolved over the sections, or section by section."""
+    scale: Literal["card", "image"] = "card"
+    """Standardised by `mean` and `std`, or each image by its own."""
     mean: tuple[float, ...] = (0.0,)
     std: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     prepare: tuple[dict[str, object], ...] = (
@@ -66,6 +68,10 @@ class InputTable(_Table):
                     f"{name} has {len(values)} numbers, but a {self.color} image has "
                     f"{self.channels} channels"
                 )
+        if self.scale == "image" and self.model_fields_set & {"mean", "std"}:
+            raise ValueError(
+                'scale = "image" takes mean and std from each image; leave mean and std out'
+            )
         return self
 
 

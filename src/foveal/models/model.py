@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from foveal.core import Image, ImageError, ModelError, Prediction, Region, Target, Volume
 from foveal.images import prepare
+from foveal.images.preparation.chain import Watch
 from foveal.models.borrow import borrowed
 from foveal.models.card import Card
 from foveal.models.heads import Head, predicted_class, probabilities
 from foveal.models.names import named_target
+from foveal.models.scaling import by_own_spread
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,14 +69,16 @@ class Model:
         """How the outputs become probabilities."""
         return self.card.activation
 
-    def prepare(self, image: Image) -> tuple[Image, Region]:
+    def prepare(self, image: Image, *, watch: Watch | None = None) -> tuple[Image, Region]:
         """The image as the model sees it, in display units, and its field of view.
+
+        `watch` sees the pixels after each step.
 
         Raises:
             ImageError: An image without a field of view, or with other channels than the card
                 says and no way to get there.
         """
-        prepared, region = prepare(image, self.steps)
+        prepared, region = prepare(image, self.steps, watch=watch)
         return self._in_color(prepared), region
 
     @property
@@ -126,10 +130,7 @@ class Model:
         Raises:
             ModelError: The output has no part of the card's key.
         """
-        mean, std = self._scale
-        if images.ndim > 4 and self.card.input.axes.startswith("channel"):
-            mean, std = mean.unsqueeze(2), std.unsqueeze(2)
-        output = self.module((images - mean) / std)
+        output = self.module(self._standardised(images))
         key = self.card.output.key
         if key is None:
             return output
@@ -199,6 +200,15 @@ class Model:
             ValueError: A name that the card does not have; the nearest are offered.
         """
         return named_target(name, self.card)
+
+    def _standardised(self, images: Float[Tensor, "probe ..."]) -> Float[Tensor, "probe ..."]:
+        first = images.ndim == 4 or self.card.input.axes.startswith("channel")
+        if self.card.input.scale == "image":
+            return by_own_spread(images, channel=1 if first else 2)
+        mean, std = self._scale
+        if images.ndim > 4 and first:
+            mean, std = mean.unsqueeze(2), std.unsqueeze(2)
+        return (images - mean) / std
 
     def _in_color(self, image: Image) -> Image:
         wanted = self.card.input.channels
