@@ -10,6 +10,7 @@ from foveal.images.content import about
 from foveal.images.names import region_name
 
 _TOKENS = ("{region}", "{grader}")
+_PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,21 @@ def files_of(pattern: str, stem: str) -> list[Path]:
     """The files that a pattern means for one photograph, in the order of their names."""
     whole = Path("".join(_in_shell(part, stem) for part in _parts(pattern)))
     return sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse a pattern of pictures that does not say what they are masks of.
+
+    The rule: a name that ends like a picture needs {region}, since a picture says where and not
+    what; annotations name their regions themselves.
+
+    Raises:
+        ValueError: Such a pattern, or one with {region} or {grader} twice.
+    """
+    if pattern.lower().endswith(_PICTURES) and "{region}" not in pattern:
+        raise ValueError("a pattern of mask pictures needs {region}, and usually {stem}")
+    if any(pattern.count(token) > 1 for token in _TOKENS):
+        raise ValueError(f"a pattern needs {{region}} and {{grader}} once, but is {pattern!r}")
 
 
 def is_pattern(path: str) -> bool:

@@ -88,7 +88,9 @@ def read_regions(
             raise ImageError(reading.strangers)
     if grader is not None:
         regions = _of_grader(regions, grader, Path(path))
-    return regions if consensus is None else [c.region for c in consensus_of(regions, consensus)]
+    if consensus is None or len({region.grader for region in regions}) < 2:
+        return regions
+    return [found.region for found in consensus_of(regions, consensus)]
 
 
 def has_regions(path: str, image: Image) -> bool:
@@ -189,7 +191,7 @@ def _decoded(
 
 def _files(path: str, image: Image | None) -> Sequence[RegionFile]:
     """The files, each with the code of its region."""
-    stem = None if image is None or image.source is None else bare_stem(Path(image.source))
+    stem = None if image is None or image.source is None else Path(image.source).stem
     if "{stem}" in path and stem is None:
         raise ValueError(f"{path!r} needs an image that was read from a file, to know its {{stem}}")
     literal = Path(path.replace("{stem}", stem or ""))

@@ -22,6 +22,8 @@ _READERS = {"NIfTI": "NiftiImageIO", "NRRD": "NrrdImageIO", "MetaImage": "MetaIm
 _ELSEWHERE = re.compile(rb"^(?:data ?file|elementdatafile)\s*[:=]\s*(\S[^\r\n]*)", re.I | re.M)
 """Where a header says that the values lie in another file."""
 _MAX_SECTIONS = 2000
+_DAMAGE = (RuntimeError, TypeError, ValueError, OverflowError, MemoryError, OSError)
+"""What SimpleITK raises on damaged files."""
 
 
 def read_label_image(
@@ -100,7 +102,7 @@ def _values(
                 reader.SetExtractIndex((0, 0, _section(size[2], image)))
                 reader.SetExtractSize((size[0], size[1], 1))
             values = itk.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
+    except _DAMAGE as error:
         raise ImageError(
             f"starts like a {kind} file but cannot be read; it may be damaged, save it again"
         ) from error

@@ -48,7 +48,7 @@ def counts_of(text: str) -> Int[np.ndarray, " run"]:
     """
     counts: list[int] = []
     value = shift = 0
-    for letter in text.encode("ascii", "replace"):
+    for letter in map(ord, text):
         bits = letter - 48
         if not 0 <= bits < 64 or shift > 40:
             raise ImageError("holds a compressed mask that cannot be read; export it again")

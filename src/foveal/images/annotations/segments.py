@@ -131,7 +131,8 @@ def _marks(
             values = pixel_array(found, index=index).reshape(grid)
         except _DAMAGE as error:
             raise ImageError("has frames that cannot be decoded; export it again") from error
-        for segment in names if number is None else [number]:
+        # A label map tells its segments by value, and 0 is what is in none of them.
+        for segment in [n for n in names if n > 0] if number is None else [number]:
             drawn = _drawn(found, values, segment, threshold)
             masks[segment] = masks[segment] | drawn if segment in masks else drawn
     unnamed = sorted(masks.keys() - names.keys())

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from foveal.core import Grid, ImageError
 from foveal.images.masks import check_grid
 
-Points = Float[np.ndarray, "point 2"]
+Points = Float[np.ndarray, "_ 2"]
 _MAX_CROSSINGS = 20_000_000
 """Rows that the edges of one outline may cross together; a circle round a photograph of 4000 rows
 crosses 8000."""
@@ -79,7 +79,7 @@ class Outline(AbstractShape):
         row, column, rows, columns = _window(self.extent(), grid)
         changes = np.zeros((rows, columns + 1), np.int32)
         for ring in self.rings:
-            _mark_crossings(changes, ring - (row, column))
+            _mark_crossings(changes, ring, (row, column))
         winding = np.cumsum(changes[:, :-1], axis=1)
         mask = winding % 2 == 1
         doubled = len(self.rings) == 1 and bool((~mask & (winding != 0)).any())
@@ -187,12 +187,15 @@ def reaches_beyond(shape: AbstractShape, grid: Grid) -> bool:
     return bool((points < -_MARGIN).any() or (points > np.add(grid, _MARGIN)).any())
 
 
-def _mark_crossings(changes: Int[np.ndarray, "row column"], ring: Points) -> None:
+def _mark_crossings(
+    changes: Int[np.ndarray, "row column"], ring: Points, corner: tuple[int, int]
+) -> None:
     """Note where each row of centres crosses the ring: up counts +1, down counts -1.
 
     The sum of all changes up to a pixel is its winding number, which is odd where the centre lies
     inside by the even-odd rule. An edge owns its upper end and not its lower one, so that a corner
-    that a row of centres hits counts once.
+    that a row of centres hits counts once. Where an edge crosses a row does not depend on the
+    direction of the ring nor on the window, so two neighbours round it alike.
     """
     start, end = ring, np.roll(ring, -1, axis=0)
     upper = np.where((start[:, 0] <= end[:, 0])[:, np.newaxis], start, end)
@@ -200,7 +203,8 @@ def _mark_crossings(changes: Int[np.ndarray, "row column"], ring: Points) -> Non
     sign = np.where(start[:, 0] <= end[:, 0], 1, -1)
     rows, columns = changes.shape
     first, last = (
-        np.clip(np.ceil(p[:, 0] - 0.5), 0, rows).astype(np.int64) for p in (upper, lower)
+        np.clip(np.ceil(end[:, 0] - 0.5) - corner[0], 0, rows).astype(np.int64)
+        for end in (upper, lower)
     )
     counts = last - first
     if counts.sum() > _MAX_CROSSINGS:
@@ -210,9 +214,10 @@ def _mark_crossings(changes: Int[np.ndarray, "row column"], ring: Points) -> Non
         )
     edge = np.repeat(np.arange(len(ring)), counts)
     row = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
-    share = (row + 0.5 - upper[edge, 0]) / (lower[edge, 0] - upper[edge, 0])
-    at = upper[edge, 1] + share * (lower[edge, 1] - upper[edge, 1])
-    column = np.clip(np.ceil(at - 0.5), 0, columns - 1).astype(np.int64)
+    upper, lower = upper[edge], lower[edge]
+    share = (row + (corner[0] + 0.5) - upper[:, 0]) / (lower[:, 0] - upper[:, 0])
+    at = upper[:, 1] + share * (lower[:, 1] - upper[:, 1])
+    column = np.clip(np.ceil(at - 0.5) - corner[1], 0, columns - 1).astype(np.int64)
     np.add.at(changes, (row, column), sign[edge])
 
 
