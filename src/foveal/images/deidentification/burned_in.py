@@ -47,21 +47,28 @@ def burned_in_text(image: Image, field: Bool[np.ndarray, "row column"]) -> int:
     if field.shape != image.grid:
         raise ValueError(f"the field is {field.shape}, but the picture is {image.grid}")
     stride = -(-max(image.grid) // _LONGEST_SIDE)
-    bright = _reduced(image.pixels.max(axis=0), stride, np.maximum)
-    dark = _reduced(image.pixels.max(axis=0), stride, np.minimum)
+    level = image.pixels.max(axis=0)
+    bright, dark = (_reduced(level, stride, take) for take in (np.maximum, np.minimum))
     outside = ~_widened(_reduced(field, stride, np.logical_or))
-    rows = [_glyphs(_standing_out(level, outside)) for level in (bright, -dark)]
-    return max(_fullest_row(glyphs) for glyphs in rows)
+    around, weight = _surroundings((bright + dark) / 2, outside)
+    seen = outside & (weight > 0)
+    marks = (
+        seen & (bright * weight - around > _CONTRAST * weight),
+        seen & (around - dark * weight > _CONTRAST * weight),
+    )
+    return max(_fullest_row(_glyphs(mask)) for mask in marks)
 
 
-def _standing_out(
+def _surroundings(
     level: Float[np.ndarray, "row column"], outside: Bool[np.ndarray, "row column"]
-) -> Bool[np.ndarray, "row column"]:
-    """Brighter than what is around it, where only the surround counts as around."""
+) -> tuple[Float[np.ndarray, "row column"], Float[np.ndarray, "row column"]]:
+    """Sum of levels around each pixel and the share that counted: only the surround does."""
     side = max(9, round(max(level.shape) * _AROUND))
-    weight = ndimage.uniform_filter(outside.astype(np.float32), side)
-    around = ndimage.uniform_filter(np.where(outside, level, 0).astype(np.float32), side)
-    return outside & (level * weight - around > _CONTRAST * weight) & (weight > 0)
+    counted = outside.astype(np.float32)
+    return (
+        np.asarray(ndimage.uniform_filter(level.astype(np.float32) * counted, side)),
+        np.asarray(ndimage.uniform_filter(counted, side)),
+    )
 
 
 def _glyphs(mask: Bool[np.ndarray, "row column"]) -> Float[np.ndarray, "glyph 4"]:
