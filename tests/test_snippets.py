@@ -95,6 +95,7 @@ def snippets(name: str) -> str:
                 "statistics",
                 "calibration",
                 "diagnosis",
+                "deidentification",
             )
         ),
     ],
