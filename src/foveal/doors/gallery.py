@@ -19,10 +19,11 @@ from foveal.models import Model
 from foveal.models.layers import name_of
 from foveal.models.targets import TargetLike
 from foveal.report import Exhibit, Wall
-from foveal.run.casework import case_of, regions_of, targets_of, view_of
+from foveal.run.casework import case_of, targets_of, view_of
 from foveal.run.cohort import Entry
 from foveal.run.estimate import Estimate, estimate_alone
 from foveal.run.identity import Identity
+from foveal.run.marked import regions_of
 from foveal.run.one_image import Look, Question, explain, look, target_in_words
 from foveal.run.plan import ModelTable
 from foveal.store import Case, Explained
@@ -154,7 +155,7 @@ class Gallery:
 
     def _image(self, entry: Entry, name: str) -> _Hung:
         image = entry.described(read(entry.path, modality=entry.modality))
-        regions = regions_of(entry, image)
+        regions, _ = regions_of(entry, image)
         seen = look(self.model, image, regions)
         named = Identity(keep=True, secret=b"")
         case = case_of(image, regions, [view_of(seen, [])], named, name=name)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from foveal.core import FovealWarning, Grid, Image, ImageError, PlanError, Region, Volume
-from foveal.images import Resize, find_regions, read, read_regions
+from foveal.images import Resize, read
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.calibrating import calibrator_of
@@ -21,6 +21,7 @@ from foveal.run.cohort import Entry
 from foveal.run.elsewhere import Elsewhere
 from foveal.run.given import answers_given, check_asked, maps_of
 from foveal.run.identity import Identity
+from foveal.run.marked import regions_of, told_of_graders
 from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Look, Question, explain, look
 from foveal.run.placing import strangers, told_of
@@ -76,7 +77,9 @@ class Casework:
             with self._warnings_of(entry, identity):
                 with self.stage("read"):
                     image = entry.described(self._read(entry, identity))
-                    regions = regions_of(entry, image)
+                    regions, agreed = regions_of(entry, image)
+                    for facts in told_of_graders(agreed):
+                        self._events.append(("graders", {"image": name, **facts}))
                     if entry.regions is not None and not regions:
                         warnings.warn(_NO_MASK, FovealWarning, stacklevel=2)
                     if names := strangers(regions):
@@ -214,6 +217,7 @@ def view_of(seen: Look, explained: Sequence[Explained]) -> View:
         prediction=seen.prediction,
         regions=seen.regions,
         losses=seen.losses,
+        stages=seen.stages,
         explained=tuple(explained),
     )
 
@@ -296,11 +300,3 @@ def _question(plan: Plan, table: ModelTable) -> Question:
         precision=plan.precision,
         max_batch=plan.max_batch,
     )
-
-
-def regions_of(entry: Entry, image: Image) -> list[Region]:
-    """The masks of an image; none where the pattern finds none for it."""
-    if entry.regions is None or not find_regions(entry.regions, entry.stem):
-        return []
-    named = replace(image, source=entry.stem)  # the masks of a section are named after it
-    return read_regions(entry.regions, image=image if entry.section is None else named)

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from foveal.core import Image, Laterality, Modality, PlanError
-from foveal.images import find_map
+from foveal.images import Method, find_map
+from foveal.run.folders import images_in
 from foveal.run.manifest import read_manifest
 from foveal.run.plan import ImagesTable, MapsTable, Plan
 
@@ -21,8 +22,6 @@ _SIDES: Mapping[str, Laterality] = {
 }  # fmt: skip
 _TOLD = ("image", "patient", "eye", "laterality", "visit")
 """Columns that say what an image is; the others are labels."""
-_SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm", ".dicom")
-"""Of files in a folder that are taken for images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +33,7 @@ class Entry:
     """Its path from the plan's folder, or from the root where it lies elsewhere: what its
     pseudonym is made from."""
     regions: str | None = None
+    consensus: Method = "majority"
     modality: Modality | None = None
     patient: str | None = None
     eye: str | None = None
@@ -97,7 +97,11 @@ def images_of(tables: Sequence[ImagesTable], folder: Path) -> list[Entry]:
     Raises:
         PlanError: As for `cohort`.
     """
-    entries = [entry for table in tables for entry in _entries(table, folder)]
+    entries = [
+        replace(entry, consensus=table.consensus)
+        for table in tables
+        for entry in _entries(table, folder)
+    ]
     places = Counter((entry.path.resolve(), entry.section) for entry in entries)
     (((path, _), times),) = places.most_common(1)
     if times > 1:
@@ -167,7 +171,7 @@ def _found(folder: Path, pattern: str) -> list[Path]:
     if named.is_file():
         return [named]
     if named.is_dir():
-        return sorted(path for path in named.iterdir() if path.is_file() and _may_be_image(path))
+        return images_in(named)
     start, wanted = folder, Path(pattern)
     if wanted.is_absolute():
         start, wanted = Path(wanted.anchor), wanted.relative_to(wanted.anchor)
@@ -182,12 +186,6 @@ def _volumes(folder: Path, pattern: str) -> list[Path]:
     if wanted.is_absolute():
         start, wanted = Path(wanted.anchor), wanted.relative_to(wanted.anchor)
     return sorted(path for path in start.glob(str(wanted)) if not path.name.startswith("."))
-
-
-def _may_be_image(path: Path) -> bool:
-    """By its name; DICOM files often have none but a number, or a UID."""
-    suffix = path.suffix.lower()
-    return not path.name.startswith(".") and (suffix in _SUFFIXES or suffix[1:].isdigit())
 
 
 def _name(path: Path, folder: Path) -> str:

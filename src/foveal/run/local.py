@@ -11,7 +11,7 @@ from types import MappingProxyType
 import torch
 
 from foveal.core import FovealError, FovealWarning, ImageError, PlanError
-from foveal.images import find_regions
+from foveal.images import region_files
 from foveal.models import Model, load
 from foveal.run.casework import Casework
 from foveal.run.cohort import Entry, cohort
@@ -183,7 +183,7 @@ def _note_masks_that_match_nothing(entries: Sequence[Entry]) -> None:
     for pattern in dict.fromkeys(entry.regions for entry in entries if entry.regions):
         stems = (entry.stem for entry in entries if entry.regions == pattern)
         with suppress(ImageError):  # two masks for one region: said of the image, in the run
-            if not any(find_regions(pattern, stem) for stem in stems):
+            if not any(region_files(pattern, stem) for stem in stems):
                 warnings.warn(
                     f"no mask of any image matches {pattern}; nothing is measured on lesions",
                     FovealWarning,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from foveal.core import Modality, PlanError
 from foveal.explainers import AbstractExplainer
 from foveal.explainers.registry import explainer_named
-from foveal.images import MapGrid
+from foveal.images import MapGrid, Method, check_pattern
 from foveal.measures import measure_named
 from foveal.models.toml import checked, read_toml
 from foveal.run.again import GRADIENTS, PERTURBATIONS, STABILITY
@@ -74,7 +74,10 @@ class ImagesTable(_Table):
     labels: tuple[str, ...] = ()
     """Further columns of the manifest that the run keeps, in the clear."""
     regions: str | None = None
-    """A pattern of mask files such as `masks/{stem}_{region}.png`."""
+    """A pattern of mask files such as `masks/{grader}/{stem}_{region}.png`, or of annotations such
+    as `annotations.json` or `marks/{stem}.xml`."""
+    consensus: Method = "majority"
+    """What is measured where several graders marked one image."""
     modality: Modality | None = None
     sections: Literal["all"] | Annotated[int, Field(ge=1)] | None = None
     """The files are volumes, and each section is an image: all of them, or so many of each, evenly
@@ -86,8 +89,8 @@ class ImagesTable(_Table):
             raise ValueError("give either files or manifest")
         if self.labels and self.manifest is None:
             raise ValueError("labels are columns of a manifest; name one, or leave them out")
-        if self.regions is not None and "{region}" not in self.regions:
-            raise ValueError("the pattern of regions needs {region}, and usually {stem}")
+        if self.regions is not None:
+            check_pattern(self.regions)
         return self
 
 

@@ -21,7 +21,7 @@ from foveal.core import (
 from foveal.explainers.request import MAX_BATCH
 from foveal.images import (
     carry_region,
-    find_regions,
+    has_regions,
     points_to_original,
     read_regions,
     revive,
@@ -114,9 +114,10 @@ class _Masks:
         """The regions of an image on its original grid; `None` where the pattern finds none."""
         stem = Path(self._name(case)).stem
         try:
-            if not find_regions(self.pattern, stem):
+            image = _image(case.views[0], stem)
+            if not has_regions(self.pattern, image):
                 return None
-            return read_regions(self.pattern, image=_image(case.views[0], stem))
+            return read_regions(self.pattern, image=image, consensus="majority")
         except ImageError as problem:
             nameless = problem.__cause__ if isinstance(problem.__cause__, ImageError) else problem
             raise ImageError(f"{case.id}: {nameless}") from problem
