@@ -1,6 +1,7 @@
 """What a DICOM file holds: opened safely, and sorted into pictures, volumes and everything else."""
 
 import struct
+import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,9 +88,11 @@ def open_dicom(path: Path, *, assume_dicom: bool = False, header_only: bool = Fa
     """
     try:
         _check_inflated(path)
-        dataset = pydicom.dcmread(path, force=assume_dicom, stop_before_pixels=header_only)
-        for _ in dataset.iterall():  # pydicom converts when asked
-            pass
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote what stands in the file
+            dataset = pydicom.dcmread(path, force=assume_dicom, stop_before_pixels=header_only)
+            for _ in dataset.iterall():  # pydicom converts when asked
+                pass
     except DAMAGE as error:
         raise ImageError(
             "is not a readable DICOM file; it may be damaged, export it again"

@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset, FileDataset
 from foveal.core import FovealWarning, Image, ImageError, Laterality, Volume
 from foveal.images import header
 from foveal.images.dicom import read_dicom
-from foveal.images.dicom_files import dicom_paths
 from foveal.images.dicom_objects import VOLUMES, class_name, class_uid, open_dicom
+from foveal.images.dicom_paths import dicom_paths
 from foveal.images.dicom_pixels import frame_count, frame_pixels, grid
 from foveal.images.oct.order import order_sections
 from foveal.images.oct.sections import (

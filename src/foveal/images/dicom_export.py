@@ -1,6 +1,5 @@
 """A hospital's export: which of its DICOM files hold pictures or volumes, and why others do not."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from pydicom.uid import MediaStorageDirectoryStorage
 
 from foveal.core import ImageError, Laterality
 from foveal.images import header
-from foveal.images.content import first_bytes, is_dicom
 from foveal.images.dicom_objects import VOLUMES, class_name, class_uid, open_dicom
+from foveal.images.dicom_paths import dicom_paths
 from foveal.images.dicom_pixels import frame_count
 
 
@@ -64,31 +63,13 @@ def dicom_files(folder: str | PathLike[str]) -> list[DicomFile]:
     return sorted([*kept, *missing], key=_place)
 
 
-def dicom_paths(folder: Path, *, deep: bool = True) -> Iterator[Path]:
-    """Files whose content is DICOM in a folder and, if `deep`, below it, in a fixed order."""
-    inside = folder.resolve()
-    for parent, below, names in os.walk(folder):
-        below[:] = sorted(name for name in below if deep and not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.resolve().is_relative_to(inside) and _starts_as_dicom(path):
-                yield path
-
-
 _DIRECTORY = MediaStorageDirectoryStorage.name
-
-
-def _starts_as_dicom(path: Path) -> bool:
-    try:
-        return path.is_file() and is_dicom(first_bytes(path))
-    except ImageError:  # empty, or not to be opened: whoever names it will hear so
-        return False
 
 
 def _record(path: Path) -> DicomFile:
     try:
         dataset = open_dicom(path, header_only=True)
-        if class_uid(dataset) == MediaStorageDirectoryStorage:
+        if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
             return DicomFile(path=path, sop_class=_DIRECTORY)
         searched = header.places(dataset, 0)
         with warnings.catch_warnings():
