@@ -1,6 +1,20 @@
 """Files become Images: reading, preparation that can be taken back, and regions."""
 
-from foveal.images.anatomy import Landmarks, Place, landmarks_of
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from foveal.images.anatomy import (
+    Landmarks,
+    Place,
+    Structure,
+    clock_hours,
+    etdrs_grid,
+    landmarks_of,
+    macular_zones,
+    quadrants,
+    rim_sectors,
+    vessels_of,
+)
 from foveal.images.annotations import (
     Consensus,
     Method,
@@ -55,6 +69,19 @@ from foveal.images.preparation import (
 )
 from foveal.images.reading import MAX_PIXELS, read
 from foveal.images.regions import has_regions, read_regions
+from foveal.images.volume_cuts import cross_section, prepare_volume, resampled
+from foveal.images.volume_sizes import (
+    Measured,
+    area_mm2,
+    distance_um,
+    en_face_area_mm2,
+    thickness_um,
+    volume_mm3,
+)
+from foveal.images.volumes import SectionSummary, band_between, en_face, per_section
+
+if TYPE_CHECKING:
+    from foveal.images.dicom_export import DicomFile, dicom_files
 
 __all__ = [
     "MAX_PIXELS",
@@ -68,6 +95,7 @@ __all__ = [
     "Consensus",
     "Deidentified",
     "Denoise",
+    "DicomFile",
     "FieldOfView",
     "FieldSize",
     "Flatten",
@@ -76,24 +104,36 @@ __all__ = [
     "Illumination",
     "Landmarks",
     "MapGrid",
+    "Measured",
     "Method",
     "PairAgreement",
     "Place",
     "Resize",
     "Retina",
     "RetinaBand",
+    "SectionSummary",
     "SoftMask",
     "Spacing",
     "Speckle",
     "Stage",
+    "Structure",
+    "area_mm2",
+    "band_between",
     "burned_in_text",
     "carry_map",
     "carry_region",
     "check_pattern",
+    "clock_hours",
     "color_reference",
     "consensus_of",
+    "cross_section",
     "deidentify",
+    "dicom_files",
+    "distance_um",
     "drusen",
+    "en_face",
+    "en_face_area_mm2",
+    "etdrs_grid",
     "find_field",
     "find_map",
     "find_regions",
@@ -107,15 +147,19 @@ __all__ = [
     "line_on_grid",
     "lines_from_mask",
     "luminance",
+    "macular_zones",
     "map_from_array",
     "map_to_original",
     "map_to_prepared",
     "mask_to_original",
     "mask_to_prepared",
     "noise_level",
+    "per_section",
     "points_to_original",
     "points_to_prepared",
     "prepare",
+    "prepare_volume",
+    "quadrants",
     "read",
     "read_labels",
     "read_map",
@@ -124,6 +168,18 @@ __all__ = [
     "read_volume",
     "region_files",
     "register_step",
+    "resampled",
     "revive",
+    "rim_sectors",
     "stages",
+    "thickness_um",
+    "vessels_of",
+    "volume_mm3",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load pydicom, which is slow to import, only for those who list an export."""
+    if name in ("DicomFile", "dicom_files"):
+        return getattr(import_module("foveal.images.dicom_export"), name)
+    raise AttributeError(f"module 'foveal.images' has no attribute {name!r}")

@@ -97,8 +97,8 @@ def _median_variation(
     field: Bool[np.ndarray, "row column"],
     window: tuple[int, int],
 ) -> float:
-    mean, variance = _local(pixels, window)
-    lit = field & (mean > 0.01).all(axis=0)
+    mean, variance = _local(pixels.mean(axis=0, keepdims=True), window)
+    lit = field & (mean[0] > 0.01)
     if not lit.any():
         return 0.0
-    return min(2.0, float(np.median(np.sqrt(variance[:, lit]) / mean[:, lit])))
+    return min(2.0, float(np.sqrt(np.median(variance[0, lit] / mean[0, lit] ** 2))))
