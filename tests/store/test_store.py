@@ -13,6 +13,7 @@ import pytest
 from foveal.core import Attribution, Prediction, Region, Score, StoreError
 from foveal.store import Case, Explained, Loss, Measured, Run, View
 from foveal.store.columns import columns
+from foveal.store.shard import read_shard, write_shard
 
 RANDOM = np.random.default_rng(0)
 
@@ -128,6 +129,21 @@ def test_everything_of_a_case_survives(tmp_path):
     run.write(0, [original])
     (back,) = run.cases()
     assert_same(back, original)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_pictures_after_each_step_come_back_in_their_order_and_size(tmp_path, channels):
+    stages = (
+        np.full((30, 40, channels), 250, np.uint8),
+        np.full((16, 16, channels), 20, np.uint8),
+        np.full((24, 8, channels), 120, np.uint8),
+    )
+    write_shard(tmp_path / "0", [case(views=(view(stages=stages),))])
+    (back,) = read_shard(tmp_path / "0")
+    assert [one.shape for one in back.views[0].stages] == [one.shape for one in stages]
+    for one, expected in zip(back.views[0].stages, stages, strict=True):
+        inner = one[1:-1, 1:-1].astype(int)  # JPEG rings at the edges
+        assert np.abs(inner - int(expected[0, 0, 0])).max() <= 6
 
 
 def test_a_grey_picture_comes_back_with_its_one_channel(tmp_path):

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
 
+import numpy as np
+
 from foveal.analysis.gains import Blind
 from foveal.analysis.records import pooled_target
 from foveal.report.carry import way_of
 from foveal.report.curves import CurvePlot, curve_plots
 from foveal.report.diagnosis import FindingSheet, finding_sheets
+from foveal.report.drawing import small_picture
+from foveal.report.inline import picture_uri
 from foveal.report.pictures import MapSheet, PictureSheet, map_grid, map_sheet, picture_sheet
 from foveal.report.tables import ScoreTable, score_table
 from foveal.report.verdicts import left_out_note, named_headline, verdict_notes
@@ -53,6 +57,15 @@ class TargetSheet:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StageSheet:
+    """The picture before the first step, or after one."""
+
+    uri: str
+    name: str
+    settings: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ViewSheet:
     """What one model said, and why."""
 
@@ -66,6 +79,7 @@ class ViewSheet:
     calibrated: bool
     """Whether calibrated probabilities stand beside the model's own."""
     steps: tuple[str, ...]
+    stages: tuple["StageSheet", ...]
     losses: tuple[str, ...]
     targets: tuple[TargetSheet, ...]
 
@@ -159,6 +173,7 @@ def view_sheet(
         shares=view.prediction.unit is None and all(0 <= v <= 1 for v in values.values()),
         calibrated=bool(view.prediction.calibrated),
         steps=tuple(_step(step) for step in view.steps),
+        stages=tuple(_stages(case, view)),
         losses=tuple(_losses(view)),
         targets=tuple(targets),
     )
@@ -196,6 +211,21 @@ def _step(numbers: Mapping[str, object]) -> str:
     ]
     grids = [f"{grid[0]} × {grid[1]}" for grid in _grids(numbers)]
     return f"{numbers['step']} ({', '.join([' → '.join(grids), *settings])})"
+
+
+def _stages(case: Case, view: View) -> Iterator[StageSheet]:
+    """Before the first step and after each; none where a run kept no pictures of them."""
+    if not view.stages:
+        return
+    first = small_picture(case, max(max(stage.shape[:2]) for stage in view.stages))
+    yield StageSheet(uri=picture_uri(first), name="as it was read", settings="")
+    for step, picture in zip(view.steps, view.stages, strict=True):
+        coloured = picture if picture.shape[2] == 3 else np.repeat(picture, 3, axis=2)
+        yield StageSheet(
+            uri=picture_uri(np.ascontiguousarray(coloured)),
+            name=str(step["step"]),
+            settings=_step(step).partition(" ")[2],
+        )
 
 
 def _grids(numbers: Mapping[str, object]) -> Iterator[Sequence[object]]:

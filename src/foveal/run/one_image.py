@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from foveal.analysis import FittedCalibrator
@@ -17,10 +17,14 @@ from foveal.explainers.plan import Layers, plan_tasks
 from foveal.explainers.request import MAX_BATCH, Outcome, Progress, Request, Task
 from foveal.explainers.watching import Network
 from foveal.images import CarriedRegion, carry_region, points_to_original
+from foveal.images.preparation.resample import bilinear
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.calibrating import calibrated
 from foveal.store import Loss
+
+STAGE_SIDE = 200
+"""Larger side of the picture that is kept of each step of preparation."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +42,8 @@ class Look:
     output: Tensor
     """Raw, for the unperturbed image: what targets are fixed on."""
     prediction: Prediction
+    stages: tuple[UInt8[np.ndarray, "row column channel"], ...] = ()
+    """The picture after each step of preparation, small."""
 
     @property
     def frame(self) -> Frame:
@@ -107,7 +113,8 @@ def look(
         ImageError: An image without a field of view, regions of another grid, or an image for
             which the model gives numbers that are not finite.
     """
-    prepared, inside = model.prepare(image)
+    stages: list[UInt8[np.ndarray, "row column channel"]] = []
+    prepared, inside = model.prepare(image, watch=lambda pixels: stages.append(small(pixels)))
     carried = [carry_region(region, prepared) for region in regions]
     pixels = model.tensor(prepared)
     output = model.output(pixels)
@@ -125,6 +132,21 @@ def look(
         pixels=pixels,
         output=output,
         prediction=calibrated(model.read(output), calibrator),
+        stages=tuple(stages),
+    )
+
+
+def small(
+    pixels: Float[np.ndarray, "channel row column"],
+) -> UInt8[np.ndarray, "row_out column_out channel"]:
+    """A picture of at most 200 pixels a side, for the eye alone."""
+    stride = -(-max(pixels.shape[1:]) // (2 * STAGE_SIDE))  # first rows and columns are left out
+    thinned = pixels[:, ::stride, ::stride]
+    share = min(1.0, STAGE_SIDE / max(thinned.shape[1:]))
+    grid = tuple(max(1, round(side * share)) for side in thinned.shape[1:])
+    shrunk = np.stack([bilinear(channel, (grid[0], grid[1])) for channel in thinned])
+    return np.ascontiguousarray(
+        np.rint(255 * shrunk.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0)
     )
 
 

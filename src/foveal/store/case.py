@@ -79,6 +79,8 @@ class View:
     model: str
     steps: tuple[Mapping[str, object], ...]
     """Each step's `numbers()`, first step first; `foveal.images.revive` makes steps of them."""
+    stages: tuple[UInt8[np.ndarray, "row column channel"], ...] = ()
+    """The picture after each step, small; none where the run is older than these."""
     pixels: Float[np.ndarray, "channel row column"]
     """Prepared, in display units."""
     field: Bool[np.ndarray, "row column"]

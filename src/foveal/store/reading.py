@@ -72,6 +72,7 @@ class ShardReader:
                 for region, mask in zip(named, masks, strict=True)
             ),
             losses=tuple(Loss(**loss) for loss in json.loads(row["losses"])),
+            stages=tuple(self._stages(json.loads(row.get("stages") or "[]"))),
             explained=tuple(self._explained(m) for m in own),
         )
 
@@ -100,6 +101,15 @@ class ShardReader:
         with PillowImage.open(self.folder / tables.PICTURES / name) as picture:
             pixels = np.asarray(picture)
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+    def _stages(self, named: Sequence[Row]) -> Iterator[np.ndarray]:
+        """The pictures after each step, which lie side by side in one file."""
+        strip = self._picture(named[0]["file"]) if named else None
+        start = 0
+        for stage in named if strip is not None else ():
+            rows, columns = stage["grid"]
+            yield strip[:rows, start : start + columns]  # type: ignore[index]
+            start += columns
 
     def _mask(self, name: str) -> np.ndarray:
         with PillowImage.open(self.folder / tables.PICTURES / name) as picture:

@@ -49,6 +49,7 @@ VIEWS = pa.schema(
         "calibrated": _TEXT,
         "regions": _TEXT,
         "losses": _TEXT,
+        "stages": _TEXT,
         "pixels_array": _TEXT,
         "pixels_index": _COUNT,
         "field_array": _TEXT,

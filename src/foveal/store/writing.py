@@ -46,8 +46,9 @@ class ShardWriter:
         picture, regions = self._pictures(case)
         self.rows["images"].append(tables.image_row(case, picture, regions))
         for view in case.views:
+            stages = self._strip(view)
             masks = np.array([region.mask for region in view.regions], dtype=bool)
-            row = tables.view_row(case, view)
+            row = {**tables.view_row(case, view), "stages": stages}
             row["pixels_array"], row["pixels_index"] = self._place("pixels", view.pixels)
             row["field_array"], row["field_index"] = self._place("fields", view.field)
             row["regions_array"], row["regions_index"] = (
@@ -91,6 +92,22 @@ class ShardWriter:
                 chunks=(1, *stacked.shape[1:]),
                 shards=stacked.shape,
             )
+
+    def _strip(self, view: View) -> str:
+        """All stages of a view side by side in one file, and where each ends."""
+        if not view.stages:
+            return tables.dumped([])
+        folder = self.folder / tables.PICTURES
+        folder.mkdir(exist_ok=True)
+        rows = max(stage.shape[0] for stage in view.stages)
+        strip = np.concatenate(
+            [np.pad(one, ((0, rows - len(one)), (0, 0), (0, 0))) for one in view.stages], axis=1
+        )
+        name = f"steps_{len(self.rows['views']):04d}.jpg"
+        PillowImage.fromarray(strip.squeeze(axis=2) if strip.shape[2] == 1 else strip).save(
+            folder / name, quality=_QUALITY, subsampling=0
+        )
+        return tables.dumped([{"file": name, "grid": one.shape[:2]} for one in view.stages])
 
     def _pictures(self, case: Case) -> tuple[str | None, list[Mapping[str, object]]]:
         if case.picture is None:

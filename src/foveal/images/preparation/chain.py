@@ -1,6 +1,6 @@
 """A list of steps as one journey: to the model's grid and back to the file's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,14 +12,19 @@ from foveal.images.preparation.registry import fit_step
 
 Steps = Sequence[AbstractStep]
 """First step first, as `Image.steps` holds them."""
+Watch = Callable[[Float[np.ndarray, "channel row column"]], None]
+"""Called with the pixels after each step."""
 
 
-def prepare(image: Image, steps: Sequence[Mapping[str, object]]) -> tuple[Image, Region]:
+def prepare(
+    image: Image, steps: Sequence[Mapping[str, object]], *, watch: Watch | None = None
+) -> tuple[Image, Region]:
     """The image as the model gets it, and its field of view on the same grid.
 
     Args:
         image: As it was read, or already prepared; its steps are kept and the new ones appended.
         steps: What the card asks for, in order: `{"step": "resize", "size": [512, 512]}`.
+        watch: Sees the pixels after each step, which are not kept otherwise.
 
     Raises:
         ImageError: No field of view: the image is black or nearly of one colour, or a step leaves
@@ -41,6 +46,8 @@ def prepare(image: Image, steps: Sequence[Mapping[str, object]]) -> tuple[Image,
             spacing_mm=_spacing_mm(image.spacing_mm, step),
             steps=(*image.steps, step),
         )
+        if watch is not None:
+            watch(image.pixels)
     return image, Region(name="field of view", mask=field, kind="field", source=image.source)
 
 
