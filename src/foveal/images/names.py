@@ -58,7 +58,7 @@ _ANATOMY = (
     "optic disc", "optic cup", "disc", "cup", "neuroretinal rim", "vessels", "macula", "fovea",
     "foveal avascular zone", "retinal nerve fibre layer", "inner nuclear layer",
     "outer plexiform layer", "outer nuclear layer", "ellipsoid zone",
-    "retinal pigment epithelium", "choroid", "vitreous",
+    "retinal pigment epithelium", "retina", "choroid", "vitreous",
     "lens", "lens nucleus", "lens cortex", "posterior capsule", "pupil", "cornea", "limbus",
     "conjunctiva", "iris", "sclera", "eyelids", "lashes", "palpebral fissure",
 )  # fmt: skip

@@ -88,7 +88,7 @@ def paint_front(spec: SlitLampSpec, view: View) -> Front:
     pupil, iris_ends = from_pupil <= 1, from_limbus <= 0.97
     return Front(
         sclera_and_iris=sclera + (iris - sclera) * cornea,
-        lens=_lens(spec, row, column, from_pupil),
+        lens=_lens(spec, from_pupil),
         pupil=np.clip((1 - from_pupil) * spec.pupil.radius_mm * sharp + 0.5, 0, 1),
         cornea=np.clip((1 - from_limbus) * spec.cornea.radius_mm * sharp + 0.5, 0, 1),
         open=opened,
@@ -211,7 +211,7 @@ def _polar(
     return map_coordinates(closed, places, order=1, mode="nearest")
 
 
-def _lens(spec: SlitLampSpec, row: Plane, column: Plane, from_pupil: Plane) -> Picture:
+def _lens(spec: SlitLampSpec, from_pupil: Plane) -> Picture:
     shade = np.exp(-(from_pupil**2)) * (0.25 + spec.pupil.glow)
     return planes((0.012, 0.012, 0.014)) + planes(LENS_GLOW) * shade
 
