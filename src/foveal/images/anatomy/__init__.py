@@ -1,6 +1,28 @@
 """What is where in an eye: from masks, from a plugged-in model, or by its looks."""
 
 from foveal.images.anatomy.finding import LandmarkModel, landmarks_of
+from foveal.images.anatomy.grids import (
+    clock_hours,
+    etdrs_grid,
+    macular_zones,
+    quadrants,
+    rim_sectors,
+)
 from foveal.images.anatomy.landmarks import Landmarks, Place
+from foveal.images.anatomy.structure import Structure
+from foveal.images.anatomy.vessels import VesselModel, vessels_of
 
-__all__ = ["LandmarkModel", "Landmarks", "Place", "landmarks_of"]
+__all__ = [
+    "LandmarkModel",
+    "Landmarks",
+    "Place",
+    "Structure",
+    "VesselModel",
+    "clock_hours",
+    "etdrs_grid",
+    "landmarks_of",
+    "macular_zones",
+    "quadrants",
+    "rim_sectors",
+    "vessels_of",
+]

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-from foveal.core import Image
+from foveal.core import Grid, Image
 from foveal.images.preparation import find_field
 from foveal.images.preparation.resample import bilinear
 
@@ -23,10 +23,22 @@ class Reduced:
     pixels: Float[np.ndarray, "channel row column"]
     field: Mask
     span: int
-    scale: float
-    """Working pixels to one original pixel."""
-    corner: tuple[float, float]
-    """Where the working grid's (0, 0) lies on the original grid."""
+    rim: int
+    """Width of the border."""
+    box: tuple[int, int, int, int]
+    """First row and column, rows and columns of the field on the original grid."""
+    grid: Grid
+    """The original one."""
+
+    @property
+    def scale(self) -> float:
+        """Working pixels to one original pixel."""
+        return self.span / max(self.box[2:])
+
+    @property
+    def corner(self) -> tuple[float, float]:
+        """Where the working grid's (0, 0) lies on the original grid."""
+        return self.box[0] - self.rim / self.scale, self.box[1] - self.rim / self.scale
 
     def to_original(self, row: float, column: float) -> tuple[float, float]:
         """A point of the working grid on the original one."""
@@ -35,6 +47,14 @@ class Reduced:
     def to_reduced(self, row: float, column: float) -> tuple[float, float]:
         """A point of the original grid on the working one."""
         return (row - self.corner[0]) * self.scale, (column - self.corner[1]) * self.scale
+
+    def mask_to_original(self, mask: Mask) -> Bool[np.ndarray, "row_out column_out"]:
+        """A mask of the working grid on the original one, cut at one half."""
+        top, left, rows, columns = self.box
+        inside = mask[self.rim : -self.rim, self.rim : -self.rim].astype(np.float32)
+        whole = np.zeros(self.grid, bool)
+        whole[top : top + rows, left : left + columns] = bilinear(inside, (rows, columns)) >= 0.5
+        return whole
 
     @property
     def red(self) -> Plane:
@@ -65,15 +85,16 @@ def reduce_field(image: Image, span: int) -> Reduced:
     rows, columns = field[box].shape
     scale = span / max(rows, columns)
     grid = max(1, round(rows * scale)), max(1, round(columns * scale))
-    rim = round(_RIM * span)
+    rim = max(1, round(_RIM * span))
     pixels = np.stack([bilinear(np.ascontiguousarray(plane[box]), grid) for plane in image.pixels])
     inside = bilinear(field[box].astype(np.float32), grid) >= 0.5
     return Reduced(
         pixels=np.pad(pixels, ((0, 0), (rim, rim), (rim, rim))),
         field=np.pad(inside, rim),
         span=span,
-        scale=scale,
-        corner=(float(tops[0]) - rim / scale, float(sides[0]) - rim / scale),
+        rim=rim,
+        box=(int(tops[0]), int(sides[0]), rows, columns),
+        grid=image.grid,
     )
 
 
