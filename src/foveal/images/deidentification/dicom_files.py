@@ -10,10 +10,11 @@ import numpy as np
 import pydicom
 from jaxtyping import Bool, Float, Shaped
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import get_frame
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 
 from foveal.core import Image, ImageError, Modality
 from foveal.images.deidentification.dataset import deidentify_dataset
@@ -21,6 +22,7 @@ from foveal.images.deidentification.key import SecretKey
 from foveal.images.deidentification.looking import Look, Ocr, look
 from foveal.images.deidentification.photographs import Cleaned
 from foveal.images.deidentification.profile import Profile
+from foveal.images.dicom_jpeg import DECODERS, stream_grid
 from foveal.images.raster import check_size
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -71,8 +73,8 @@ def clean_dicom(
             return _clean(path, key, profile, blank_outside, ocr, max_pixels)
         except _DAMAGE as error:
             raise ImageError(
-                "is not a readable DICOM image; it may be damaged, or compressed in a way that "
-                "needs one more decoder: pip install 'foveal[gdcm]'"
+                "is not a readable DICOM image; it may be damaged, or compressed in a way that is "
+                "not read; export it again, uncompressed"
             ) from error
 
 
@@ -128,20 +130,36 @@ def _count(dataset: Dataset) -> int:
 
 def _frames(dataset: FileDataset) -> _Frames:
     """All frames, YBR as RGB, without what hides in bits that no pixel uses."""
-    stored = pixel_array(dataset)
-    frames = np.array(stored if _count(dataset) > 1 else stored[np.newaxis])
+    frames = np.stack([_frame(dataset, index) for index in range(_count(dataset))])
+    if str(dataset.PhotometricInterpretation).startswith("YBR"):
+        dataset.PhotometricInterpretation = "RGB"
     spare = 8 * frames.dtype.itemsize - int(dataset.BitsStored)
     if spare > 0:  # up and down again: the sign comes back where there is one
         frames = (frames << spare) >> spare
     return frames
 
 
+def _frame(dataset: FileDataset, index: int) -> Shaped[np.ndarray, "row column *channel"]:
+    """One frame by the decoders that `read` uses; gdcm ends the process on a damaged stream."""
+    syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
+    decoder = DECODERS.get(syntax) or get_decoder(syntax)
+    if syntax.is_encapsulated:
+        stream = get_frame(dataset.PixelData, index, number_of_frames=_count(dataset))
+        said = int(dataset.Rows), int(dataset.Columns)
+        if syntax != RLELossless and stream_grid(stream) not in (None, said):
+            raise ImageError("has a compressed picture of another size than its header says")
+    plugins = [name for name in decoder.available_plugins if name != "gdcm"]
+    chosen = plugins[0] if syntax.is_encapsulated and plugins else ""
+    frame, told = decoder.as_array(dataset, index=index, decoding_plugin=chosen)
+    if str(told["photometric_interpretation"]).startswith("YBR"):
+        raise ImageError("holds colours that its compression has not; export it as RGB")
+    return frame
+
+
 def _put(frames: _Frames, dataset: FileDataset) -> None:
     """The decoded pixels in place of the stored ones (PS3.3 C.7.6.3)."""
     for word in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         dataset.pop(word, None)
-    if str(dataset.PhotometricInterpretation).startswith("YBR"):
-        dataset.PhotometricInterpretation = "RGB"
     if frames.ndim == 4:
         dataset.PlanarConfiguration = 0
     dataset.BitsAllocated = 8 * frames.dtype.itemsize
