@@ -118,10 +118,13 @@ def check(images: tuple[Path, ...], modality: str | None, as_json: bool) -> int:
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    """The files named, and those in the folders named."""
+    """The files named, those in the folders named, and DICOM files in the folders below."""
+    from foveal.images.dicom_paths import dicom_paths
+
     for path in paths:
         if path.is_dir():
-            inside = (file for file in path.iterdir() if file.is_file())
+            inside = {file for file in path.iterdir() if file.is_file()}
+            inside.update(dicom_paths(path))
             yield from sorted(file for file in inside if not file.name.startswith("."))
         else:
             yield path
