@@ -1,5 +1,6 @@
 """Every snippet of Python in the README and the documentation runs as it is printed."""
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -45,6 +46,10 @@ def office(tmp_path_factory) -> Path:
     mask = np.zeros((64, 64), np.uint8)
     mask[20:30, 20:30] = 255
     PillowImage.fromarray(mask).save(folder / "masks" / "fundus_MA.png")
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 20, 10, 10]}
+    pictures = [{"id": 1, "file_name": "fundus.dcm", "height": 64, "width": 64}]
+    marks = {"images": pictures, "annotations": [box], "categories": [{"id": 1, "name": "MA"}]}
+    (folder / "marks.json").write_text(json.dumps(marks))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", foveal.FovealWarning)
         model = foveal.load_model(folder / "model.toml")
@@ -88,6 +93,8 @@ def snippets(name: str) -> str:
             f"docs/{page}.md"
             for page in (
                 "start",
+                "annotations",
+                "preparation",
                 "targets",
                 "store",
                 "report",
