@@ -42,7 +42,7 @@ class Look:
     output: Tensor
     """Raw, for the unperturbed image: what targets are fixed on."""
     prediction: Prediction
-    stages: tuple[UInt8[np.ndarray, "row column channel"], ...] = ()
+    stages: tuple[UInt8[np.ndarray, "_ _ _"], ...] = ()
     """The picture after each step of preparation, small."""
 
     @property
@@ -113,7 +113,7 @@ def look(
         ImageError: An image without a field of view, regions of another grid, or an image for
             which the model gives numbers that are not finite.
     """
-    stages: list[UInt8[np.ndarray, "row column channel"]] = []
+    stages: list[UInt8[np.ndarray, "_ _ _"]] = []
     prepared, inside = model.prepare(image, watch=lambda pixels: stages.append(small(pixels)))
     carried = [carry_region(region, prepared) for region in regions]
     pixels = model.tensor(prepared)

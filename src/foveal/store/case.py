@@ -79,7 +79,7 @@ class View:
     model: str
     steps: tuple[Mapping[str, object], ...]
     """Each step's `numbers()`, first step first; `foveal.images.revive` makes steps of them."""
-    stages: tuple[UInt8[np.ndarray, "row column channel"], ...] = ()
+    stages: tuple[UInt8[np.ndarray, "_ _ _"], ...] = ()
     """The picture after each step, small; none where the run is older than these."""
     pixels: Float[np.ndarray, "channel row column"]
     """Prepared, in display units."""
