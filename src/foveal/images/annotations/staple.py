@@ -36,10 +36,13 @@ def staple(masks: Bool[np.ndarray, "grader row column"]) -> Staple:
     """
     graders = len(masks)
     # Pixels that are marked by the same graders have the same posterior: at most 2^graders of them.
-    bits = np.arange(graders)[:, np.newaxis]
-    codes = (masks.reshape(graders, -1) * 2**bits).sum(axis=0)
-    patterns, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    marked = patterns >> bits & 1 == 1
+    touched = masks.any(axis=0)
+    codes = 2 ** np.arange(graders) @ masks[:, touched].astype(np.int64)
+    patterns, place, counts = np.unique(
+        np.append(0, codes), return_inverse=True, return_counts=True
+    )
+    counts[0] += touched.size - touched.sum() - 1  # what nobody marked, which is most of a picture
+    marked = patterns >> np.arange(graders)[:, np.newaxis] & 1 == 1
     prior = float(masks.mean())
     sensitivity = specificity = np.full(graders, _START)
     weight = _posterior(marked, prior, sensitivity, specificity)
@@ -51,8 +54,10 @@ def staple(masks: Bool[np.ndarray, "grader row column"]) -> Staple:
         specificity = _share(~marked, outside, specificity)
         if np.abs(np.concatenate([sensitivity, specificity]) - before).max() < _CLOSE:
             break
+    probability = np.full(touched.shape, weight[0])
+    probability[touched] = weight[place.reshape(-1)[1:]]
     return Staple(
-        probability=weight[place.reshape(-1)].reshape(masks.shape[1:]),
+        probability=probability,
         sensitivity=sensitivity if prior > 0 else None,
         specificity=specificity if prior < 1 else None,
     )
