@@ -34,7 +34,7 @@ _NATIVE = (
 
 
 def _jpeg(samples: np.ndarray) -> bytes | bytearray:
-    return imagecodecs.jpeg8_encode(samples, level=95, subsampling="444")
+    return imagecodecs.jpeg8_encode(samples, level=95, subsampling="422")
 
 
 def _lossless_jpeg(samples: np.ndarray) -> bytes | bytearray:
@@ -76,8 +76,8 @@ _LOSSY: Mapping[UID, str] = {
 """PS3.3 C.7.6.1.1.5.1: the name of each method that loses something."""
 
 _COLORS: Mapping[UID, str] = {
-    JPEGBaseline8Bit: "YBR_FULL",
-    JPEGExtended12Bit: "YBR_FULL",
+    JPEGBaseline8Bit: "YBR_FULL_422",
+    JPEGExtended12Bit: "YBR_FULL_422",
     JPEG2000Lossless: "YBR_RCT",
     JPEG2000: "YBR_ICT",
     HTJ2KLossless: "YBR_RCT",

@@ -42,7 +42,7 @@ def ophthalmic_tomography(
     slice_spacing_mm: float = 0.12,
     laterality: Side = "R",
     localizer: Dataset | None = None,
-    places: Float[np.ndarray, "slice 2 2"] | None = None,
+    places: Float[np.ndarray, "place 2 2"] | None = None,
     stored: Sequence[int] | None = None,
     patient: str = "P001",
     study: str = "1",
