@@ -25,9 +25,11 @@ from foveal.images.annotations import (
     read_soft_mask,
 )
 from foveal.images.carried_maps import CarriedMap, MapGrid, carry_map
+from foveal.images.changes import Change, change_map
 from foveal.images.deidentification import Deidentified, burned_in_text, deidentify
 from foveal.images.luminance import intensity_cv, luminance
 from foveal.images.map_files import GivenMap, find_map, map_from_array, read_map
+from foveal.images.motion import RigidMotion, carry_to_first, register
 from foveal.images.oct.lines import drusen, layer_regions, line_on_grid, lines_from_mask
 from foveal.images.oct.reading import MAX_VOLUME_PIXELS, read_volume
 from foveal.images.patterns import check_pattern, find_regions, region_files
@@ -91,6 +93,7 @@ __all__ = [
     "AbstractWindow",
     "CarriedMap",
     "CarriedRegion",
+    "Change",
     "Color",
     "Consensus",
     "Deidentified",
@@ -111,6 +114,7 @@ __all__ = [
     "Resize",
     "Retina",
     "RetinaBand",
+    "RigidMotion",
     "SectionSummary",
     "SoftMask",
     "Spacing",
@@ -122,6 +126,8 @@ __all__ = [
     "burned_in_text",
     "carry_map",
     "carry_region",
+    "carry_to_first",
+    "change_map",
     "check_pattern",
     "clock_hours",
     "color_reference",
@@ -167,6 +173,7 @@ __all__ = [
     "read_soft_mask",
     "read_volume",
     "region_files",
+    "register",
     "register_step",
     "resampled",
     "revive",
