@@ -368,6 +368,7 @@ def test_a_stopped_run_goes_on_and_does_nothing_twice(given):
     assert not (out / "deidentification.json").exists()
     journal = out / ".deidentification.jsonl"
     journal.write_text(journal.read_text() + '{"name": "torn')
+    (out / "files" / ".half.png.123").touch()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
     assert len(before) == 2
     done = deidentify(given, out, key=key)
@@ -378,6 +379,7 @@ def test_a_stopped_run_goes_on_and_does_nothing_twice(given):
     assert sorted(path.name for path in out.iterdir()) == [
         "deidentification.json", "deidentification.md", "files",
     ]  # fmt: skip
+    assert len(list((out / "files").iterdir())) == 3
 
 
 def test_what_is_there_is_not_overwritten(given):

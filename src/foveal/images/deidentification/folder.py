@@ -77,6 +77,8 @@ def deidentify(
     source, out = Path(source), Path(out)
     profile = Profile(dates=dates, keep=tuple(keep))
     _check_places(source, out, [path for path in (key, links) if path is not None])
+    if links is not None and Path(links).exists():
+        raise StoreError(f"{links} is there already; name a new file for the links")
     secret = open_key(None if key is None else Path(key), apart_from=(source, out))
     settings = {
         "foveal": _version("foveal"),
@@ -96,7 +98,7 @@ def deidentify(
         else clean_manifest(Path(manifest), secret, found, keep_columns=tuple(keep_columns))
     )
     if table is not None:
-        write_atomically(out / FILES / "manifest.csv", table)
+        _write_table(out / FILES / "manifest.csv", table)
     for number, file in enumerate(found, start=1):
         _one(file, out, clean, journal)
         if progress is not None:
@@ -191,6 +193,12 @@ def _check_same(earlier: FileRecord, record: FileRecord, out: Path) -> None:
         )
     if not any((out / where / record.name).exists() for where in (FILES, QUARANTINE)):
         raise ImageError("was done before, but its output is gone; choose a new output folder")
+
+
+def _write_table(path: Path, table: bytes) -> None:
+    if path.exists() and path.read_bytes() != table:
+        raise StoreError("another manifest is in the output already; choose a new output folder")
+    write_atomically(path, table)
 
 
 def _quarantine(out: Path) -> Path:

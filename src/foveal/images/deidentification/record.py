@@ -88,6 +88,9 @@ class Journal:
         if whole:
             self._take(_lines(whole), settings)
         out.mkdir(parents=True, exist_ok=True)
+        for half in out.rglob(".*"):  # what a killed run was writing
+            if half != self._path:
+                half.unlink()
         header = {"format": _FORMAT, "version": _VERSION, "settings": settings}
         write_atomically(self._path, whole or f"{json.dumps(header)}\n".encode())
 

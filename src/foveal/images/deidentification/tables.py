@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
-from foveal.core import ImageError, StoreError
+from foveal.core import ImageError
 from foveal.images.deidentification.key import SecretKey
 from foveal.images.deidentification.record import write_atomically
 from foveal.images.deidentification.tree import Found, renamed
@@ -57,10 +57,8 @@ def write_links(path: Path, found: Sequence[Found], *, root: Path) -> None:
     """Which pseudonym is which file, for the owner's eyes only; it undoes the de-identification.
 
     Raises:
-        StoreError: A file of that name that is there already, or that cannot be written.
+        StoreError: It cannot be written.
     """
-    if path.exists():
-        raise StoreError(f"{path} is there already; name a new file for the links")
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "original"])
