@@ -42,6 +42,7 @@ def office(tmp_path_factory) -> Path:
     save_file(network.state_dict(), folder / "dr.safetensors")
     (folder / "model.toml").write_text(CARD)
     _write_photograph(folder / "fundus.dcm")
+    _write_sections(folder / "scan")
     (folder / "masks").mkdir()
     mask = np.zeros((64, 64), np.uint8)
     mask[20:30, 20:30] = 255
@@ -56,6 +57,17 @@ def office(tmp_path_factory) -> Path:
         result = foveal.explain(model, foveal.read(folder / "fundus.dcm"), methods=["gradcam"])
         result.save(folder / "runs" / "idrid")
     return folder
+
+
+def _write_sections(folder: Path) -> None:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    section = np.full((64, 96), 20.0)
+    section[18:44] = 120
+    section[36:42] = 220
+    for number in range(3):
+        pixels = section + random.normal(0, 4, section.shape)
+        PillowImage.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
 
 
 def _network() -> torch.nn.Module:
@@ -95,6 +107,7 @@ def snippets(name: str) -> str:
                 "start",
                 "annotations",
                 "preparation",
+                "dicom",
                 "targets",
                 "store",
                 "report",
@@ -103,6 +116,7 @@ def snippets(name: str) -> str:
                 "calibration",
                 "diagnosis",
                 "deidentification",
+                "oct",
             )
         ),
     ],
