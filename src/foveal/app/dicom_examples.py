@@ -20,6 +20,7 @@ from foveal.synthetic.dicom import ophthalmic_photograph, ophthalmic_tomography
 
 _MADE_BY = __version__, "example"
 _SPACING_MM = (0.02, 0.02)
+_SIZE = 768
 _SECTIONS, _ROWS, _COLUMNS = 12, 256, 384
 
 
@@ -42,7 +43,7 @@ def write_examples(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def _photograph() -> tuple[str, Dataset, Explanation]:
     """A right eye with retinopathy, evidence on its lesions and against on the optic disc."""
-    eye = fundus(3, grade=3, laterality="right", size=768)
+    eye = fundus(3, grade=3, laterality="right", size=_SIZE)
     pixels = np.rint(eye.image.pixels * 255).astype(np.uint8).transpose(1, 2, 0)
     lesions = np.any([r.mask for r in eye.regions if r.kind == "lesion"], axis=0)
     (disc,) = (region.mask for region in eye.regions if region.name == "optic disc")
@@ -56,7 +57,9 @@ def _photograph() -> tuple[str, Dataset, Explanation]:
 def _volume() -> tuple[str, Dataset, Explanation]:
     """Sections of a retina with fluid in the middle ones, and evidence on it."""
     sections = [_section(number) for number in range(_SECTIONS)]
-    dataset = ophthalmic_tomography(np.stack([pixels for pixels, _ in sections]), patient="EXAMPLE")
+    dataset = ophthalmic_tomography(
+        np.stack([pixels for pixels, _ in sections]), slice_spacing_mm=0.125, patient="EXAMPLE"
+    )
     frames = [
         _shown(number, np.repeat(pixels[:, :, np.newaxis], 3, axis=2), _blurred(fluid, 8), "Fluid")
         for number, (pixels, fluid) in enumerate(sections, start=1)
@@ -70,7 +73,7 @@ def _section(
     """A bright band over a brighter line, with a dark bubble in it, and speckle."""
     rows, columns = np.mgrid[:_ROWS, :_COLUMNS]
     from_middle = (columns - _COLUMNS / 2) / _COLUMNS
-    top = 90 + 60 * from_middle**2 - 25 * np.exp(-((from_middle / 0.12) ** 2)) * -1
+    top = 90 + 60 * from_middle**2 + 25 * np.exp(-((from_middle / 0.12) ** 2))
     bottom = 190 + 30 * from_middle**2
     retina = (rows > top) & (rows < bottom)
     height = 26 * (1 - ((number - (_SECTIONS - 1) / 2) / (_SECTIONS / 3)) ** 2)

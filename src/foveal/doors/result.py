@@ -24,6 +24,8 @@ from foveal.store import Case, Explained, MapName, Measured, Scored
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from foveal.report.dicom import Exported
+
 
 @dataclass(kw_only=True, eq=False)
 class Reading:
@@ -242,6 +244,35 @@ class Result:
         report = save_result(self, Path(folder), identity=identity)
         self.folder, self.identity = Path(folder), identity
         return report
+
+    def export_dicom(
+        self,
+        folder: str | Path,
+        *,
+        identity: Literal["source", "pseudonym"] = "source",
+        overwrite: bool = False,
+    ) -> "Exported":
+        """Write maps and scores as DICOM objects in the study of each image that was a DICOM file.
+
+        The files must still be where they were read. With `pseudonym`, patients are called after
+        their place among the images.
+
+        Raises:
+            StoreError: The objects cannot be written, or are there already.
+            ImageError: A file that is gone.
+            FovealError: highdicom is not installed.
+        """
+        from foveal.report.dicom import export_cases
+        from foveal.run.header import versions
+
+        return export_cases(
+            map(self.case, range(len(self.readings))),
+            [image.source for image in self.images if image.source is not None],
+            folder,
+            made_by=(versions()["foveal"], self.model.fingerprint),
+            identity=identity,
+            overwrite=overwrite,
+        )
 
     def _measured(self) -> list[tuple[Reading, Answer, Measured]]:
         return [

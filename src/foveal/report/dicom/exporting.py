@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ from foveal.core import FovealError, ImageError, StoreError
 from foveal.report.dicom.carrying import Choice, explanations_of, frame_of
 from foveal.report.dicom.matching import by_hash, header_of
 from foveal.report.dicom.shown import Explanation
-from foveal.report.dicom.source import IdentityOption, Source, source_of
+from foveal.report.dicom.source import IdentityOption, Source, check_identity, source_of
 from foveal.report.figures import file_stem
 from foveal.store import Case, Run
 
@@ -97,6 +98,7 @@ def export_cases(
         ValueError: Another identity.
     """
     _need_highdicom()
+    check_identity(identity)
     files = by_hash(sources)
     folders, left = [], {}
     for group in _by_file(cases):
@@ -109,12 +111,13 @@ def export_cases(
             explanations = explanations_of(group, frames, path, choice or Choice())
             if not explanations:
                 raise ImageError("none of its maps was chosen")
-        except ImageError as problem:
-            left[name] = str(problem)
-        else:
             folder = Path(out) / _stem(group[0])
             write_objects(folder, source, explanations, made_by, overwrite=overwrite)
             folders.append(folder)
+        except ImageError as problem:
+            left[name] = str(problem)
+        except ValueError as problem:  # highdicom checks what it copies
+            left[name] = f"the header cannot be taken over: {problem}"
     return Exported(folders=tuple(folders), left=MappingProxyType(left))
 
 
@@ -145,8 +148,10 @@ def write_objects(
     version, run = made_by
     try:
         hidden.mkdir(parents=True)
-        for made in objects_of(source, explanations, Maker(version=version, run=run)):
-            made.dataset.save_as(hidden / made.name, enforce_file_format=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # those of highdicom quote the patient
+            for made in objects_of(source, explanations, Maker(version=version, run=run)):
+                made.dataset.save_as(hidden / made.name, enforce_file_format=True)
         if folder.exists():
             folder.replace(aside)
         hidden.replace(folder)

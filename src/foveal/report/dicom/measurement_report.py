@@ -48,7 +48,6 @@ def measurement_report(
         procedure_reported=own.EXPLANATION,
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,  # pyright: ignore[reportAttributeAccessIssue]
-        referenced_images=[source.dataset],
     )
     made = highdicom.sr.Comprehensive3DSR(
         evidence=[source.dataset],

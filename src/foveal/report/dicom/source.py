@@ -75,8 +75,7 @@ def source_of(
             says that identity is burned into it.
         ValueError: Another identity.
     """
-    if identity not in get_args(IdentityOption):
-        raise ValueError(f"identity must be one of {get_args(IdentityOption)}, but is {identity!r}")
+    check_identity(identity)
     missing = [keyword for keyword in (*_NEEDED, "Rows", "Columns") if not dataset.get(keyword)]
     if missing:
         raise ImageError(
@@ -100,6 +99,16 @@ def source_of(
     )
 
 
+def check_identity(identity: str) -> None:
+    """Whether a patient can be taken over so.
+
+    Raises:
+        ValueError: Another word than those.
+    """
+    if identity not in get_args(IdentityOption):
+        raise ValueError(f"identity must be one of {get_args(IdentityOption)}, but is {identity!r}")
+
+
 def _copied(dataset: Dataset, keywords: Iterable[str]) -> Dataset:
     """A deep copy: sequences of a shallow one would be shared with the original."""
     copied = Dataset()
@@ -117,7 +126,7 @@ def _pseudonymised(dataset: Dataset, pseudonym: str) -> Dataset:
             "with foveal deidentify first, or export with the identity of the source"
         )
     kept = _copied(dataset, _NOT_THE_PATIENT)
-    kept.PatientID = kept.PatientName = pseudonym
+    kept.PatientID, kept.PatientName = pseudonym, f"{pseudonym}^"
     if burned == "NO":
         kept.PatientIdentityRemoved = "YES"
         kept.DeidentificationMethod = "foveal: patient and study attributes left out, UIDs kept"
