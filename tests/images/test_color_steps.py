@@ -144,6 +144,11 @@ def test_wrong_references_are_named(settings, kind, message):
         recolored(PALE, **settings)
 
 
+def test_an_empty_field_has_no_colours():
+    with pytest.raises(ValueError, match="field of view is empty"):
+        color_reference(PALE, np.zeros(PALE.grid, bool))
+
+
 def test_a_grey_picture_has_no_colours_to_change():
     grey = Image(pixels=PALE.pixels[:1])
     reference = color_reference(PALE, find_field(PALE))

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from foveal.core import Image
+from foveal.core import Image, StoreError
 from foveal.images import AbstractPreparation, prepare, revive, stages
 from foveal.images.preparation.registry import _STEPS
 
@@ -60,6 +60,33 @@ def test_stages_start_with_the_original():
 def test_every_step_says_what_can_be_taken_back(step):
     assert issubclass(step, AbstractPreparation)
     assert "exact" in step.reversible
+
+
+GRIDS = {"source": [9, 9], "target": [9, 9]}
+LIGHT = {"step": "illumination", **GRIDS, "sigma_px": 3.0, "strength": 1.0, "level": 0.4,
+         "clip": None, "tiles": None, "modality": "fundus"}  # fmt: skip
+TONE = {"step": "color", **GRIDS, "method": "reinhard", "own_first": [50, 1, 1],
+        "own_second": [9, 5, 5], "reference_first": [50, 1, 1], "reference_second": [9, 5, 5],
+        "modality": "fundus"}  # fmt: skip
+DAMAGED = [
+    pytest.param({**LIGHT, "method": "sun"}, "method must be", id="an unknown method"),
+    pytest.param({**LIGHT, "method": "clahe"}, "needs clip", id="a number is missing"),
+    pytest.param({**TONE, "own_second": [9, 5]}, "3 numbers under 'sd'", id="too few numbers"),
+    pytest.param({**TONE, "target": [9, 8]}, "keeps the grid", id="another grid"),
+    pytest.param(
+        {"step": "denoise", **GRIDS, "method": "median", "size": 4, "noise": 0.1}, "odd", id="even"
+    ),
+    pytest.param(
+        {"step": "flip", "source": [9, 9], "target": [8, 9], "to": "right", "laterality": "left",
+         "mirrored": True}, "keeps the grid", id="a flip to another grid"
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("stored", "message"), DAMAGED)
+def test_a_damaged_step_is_not_revived(stored, message):
+    with pytest.raises(StoreError, match=message):
+        revive(stored)
 
 
 AUGMENTATIONS = [

@@ -16,7 +16,13 @@ _COVER = 1e-6
 
 
 def field_diameter(field: Bool[np.ndarray, "row column"]) -> int:
-    """The longer side of the field's box in pixels: of a clipped disc, its diameter."""
+    """The longer side of the field's box in pixels: of a clipped disc, its diameter.
+
+    Raises:
+        ValueError: An empty field.
+    """
+    if not field.any():
+        raise ValueError("the field of view is empty; `find_field` gives one")
     spans = [np.flatnonzero(field.any(axis=axis)) for axis in (1, 0)]
     return max(int(span[-1]) - int(span[0]) + 1 for span in spans)
 

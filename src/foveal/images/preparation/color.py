@@ -20,7 +20,7 @@ Numbers = tuple[float, ...]
 
 _PARTS: Mapping[str, Mapping[str, tuple[int, float, float]]] = {
     "reinhard": {"mean": (3, -200, 200), "sd": (3, 0, 200)},
-    "macenko": {"basis": (6, -1, 1), "strength": (2, 0, 10)},
+    "macenko": {"basis": (6, -1, 1), "strength": (2, 1e-6, 1e6)},
 }
 """What a reference holds for each method: how many numbers, the least and the greatest."""
 
@@ -64,6 +64,14 @@ class Color(AbstractRetouch):
     reference_first: Numbers
     reference_second: Numbers
     modality: Modality
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parts = _PARTS[one_of("method", self.method, tuple(_PARTS))].items()
+        kept = (self.own_first, self.own_second), (self.reference_first, self.reference_second)
+        for own_or_reference in kept:
+            for values, (part, limits) in zip(own_or_reference, parts, strict=True):
+                _numbers({part: values}, part, *limits)
 
     @classmethod
     def fit(

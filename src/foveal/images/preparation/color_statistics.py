@@ -65,6 +65,8 @@ def _reduced(
     pixels: Float[np.ndarray, "3 row column"], field: Bool[np.ndarray, "row column"]
 ) -> Float[np.ndarray, "3 pixel"]:
     """The field's pixels on the reduced copy, each the mean of what it covers of the field."""
+    if not field.any():
+        raise ValueError("the field of view is empty; `find_field` gives one")
     scale = min(1.0, _REDUCED / max(field.shape))
     rows, columns = (max(1, round(side * scale)) for side in field.shape)
     inside = covered_half(field, (rows, columns))

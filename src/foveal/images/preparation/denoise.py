@@ -54,6 +54,14 @@ class Denoise(AbstractRetouch):
     noise: float
     """Standard deviation of the noise found in the field, in display units."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _, least, greatest = _SIZES[one_of("method", self.method, tuple(_SIZES))]
+        number_in("size", self.size, least, greatest)
+        number_in("noise", self.noise, 0, 10)
+        if self.method == "median" and self.size % 2 != 1:
+            raise ValueError(f"size of a median must be an odd whole number, not {self.size!r}")
+
     @classmethod
     def fit(
         cls,
@@ -78,8 +86,6 @@ class Denoise(AbstractRetouch):
         method = one_of("method", method, tuple(_SIZES))
         default, least, greatest = _SIZES[method]
         chosen = number_in("size", default if size is None else size, least, greatest)
-        if method == "median" and chosen % 2 != 1:
-            raise ValueError(f"size of a median must be an odd whole number, not {size!r}")
         noise = noise_level(image.pixels, field)
         return cls(source=image.grid, target=image.grid, method=method, size=chosen, noise=noise)
 

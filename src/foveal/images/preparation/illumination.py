@@ -13,7 +13,7 @@ from foveal.images.preparation.clahe import clahe
 from foveal.images.preparation.field import field_of_pixels
 from foveal.images.preparation.lab import by_bands, from_lab, lightness, to_lab
 from foveal.images.preparation.retouch import AbstractRetouch
-from foveal.images.preparation.settings import number_in
+from foveal.images.preparation.settings import number_in, one_of
 
 _DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
@@ -24,6 +24,13 @@ _DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 )
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"sigma": (0.001, 2), "strength": (0, 20), "clip": (1, 256), "tiles": (1, 64)}
+)
+_NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "background": ("sigma_px", "strength", "level"),
+        "ben-graham": ("sigma_px", "strength"),
+        "clahe": ("clip", "tiles"),
+    }
 )
 _DARKEST = 0.02
 """A background below this share of full brightness is noise, and dividing by it would show it."""
@@ -58,6 +65,13 @@ class Illumination(AbstractRetouch):
     tiles: int | None
     modality: Modality
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("method", self.method, tuple(_DEFAULTS))
+        for name in _NEEDS[self.method]:
+            if getattr(self, name) is None:
+                raise ValueError(f"the method {self.method!r} needs {name}, which is missing")
+
     @classmethod
     def fit(
         cls,
@@ -85,8 +99,7 @@ class Illumination(AbstractRetouch):
         Raises:
             ValueError: An unknown method, a setting of another method, or one out of range.
         """
-        if method not in _DEFAULTS:
-            raise ValueError(f"method must be one of {', '.join(_DEFAULTS)}, but is {method!r}")
+        method = one_of("method", method, tuple(_DEFAULTS))
         asked = {"sigma": sigma, "strength": strength, "clip": clip, "tiles": tiles}
         chosen = _chosen(method, asked)
         share, count = chosen["sigma"], chosen["tiles"]
