@@ -5,6 +5,7 @@ import hmac
 import re
 import shutil
 import subprocess
+import sys
 from datetime import date, timedelta
 
 import numpy as np
@@ -30,6 +31,7 @@ from foveal.synthetic.dicom import (
 
 KEY = SecretKey(secret=bytes(range(32)), kept=True)
 ROOT = "1.2.826.0.1.3680043.777"
+TABLE_MODULE = "dicomanonymizer.dicom_anonymization_databases.dicomfields_2026c"
 PLANTED = re.compile(rb"zq\d{4}", re.IGNORECASE)
 DIM = {"US": 4711, "UL": 471147, "IS": 4711, "DS": "47.110815"}
 SIDE = 96
@@ -304,6 +306,18 @@ def test_bits_that_no_pixel_uses_are_cleared(tmp_path):
     deidentify(tmp_path / "a.dcm", tmp_path / "out", key=tmp_path / "key")
     clean = pydicom.dcmread(next((tmp_path / "out").rglob("*.dcm")))
     assert (np.frombuffer(clean.PixelData, "<u2").reshape(SIDE, SIDE) == grey).all()
+
+
+def test_without_the_table_dicom_fails_and_says_what_to_install(tmp_path, monkeypatch):
+    ophthalmic_photograph(eye()).save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    monkeypatch.setitem(sys.modules, "dicomanonymizer", None)
+    monkeypatch.setitem(sys.modules, TABLE_MODULE.rpartition(".")[0], None)
+    monkeypatch.setitem(sys.modules, TABLE_MODULE, None)
+    rules.cache_clear()
+    (record,) = deidentify(tmp_path / "a.dcm", tmp_path / "out").files
+    rules.cache_clear()
+    assert record.outcome == "failed"
+    assert "pip install 'foveal[dicom]'" in record.reasons[0]
 
 
 def held(tmp_path, dataset: Dataset, **options) -> tuple[tuple[str, ...], pydicom.FileDataset]:
