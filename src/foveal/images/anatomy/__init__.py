@@ -1,5 +1,6 @@
 """What is where in an eye: from masks, from a plugged-in model, or by its looks."""
 
+from foveal.images.anatomy.anterior import AnteriorModel, anterior_regions
 from foveal.images.anatomy.finding import LandmarkModel, landmarks_of
 from foveal.images.anatomy.grids import (
     clock_hours,
@@ -13,11 +14,13 @@ from foveal.images.anatomy.structure import Structure
 from foveal.images.anatomy.vessels import VesselModel, vessels_of
 
 __all__ = [
+    "AnteriorModel",
     "LandmarkModel",
     "Landmarks",
     "Place",
     "Structure",
     "VesselModel",
+    "anterior_regions",
     "clock_hours",
     "etdrs_grid",
     "landmarks_of",
