@@ -102,25 +102,38 @@ def test_a_map_that_is_hot_in_a_corner_is_hot_in_that_corner_of_the_original(
         assert not pixels[away > 15].any(), "a cell and half of its neighbour are 15 pixels"
 
 
+@pytest.mark.filterwarnings("ignore:the sections lie in another order")
+@pytest.mark.parametrize(
+    ("word", "numbers", "frames"),
+    [("frame", [1, 3], [1, 3]), ("section", [1, 2, 3], [2, 3, 1])],
+    ids=["frames as in the file", "sections as in the eye"],
+)
 def test_frames_of_one_volume_come_into_one_object_of_each_kind(
-    tmp_path, case_of, make_run, make_view, make_map
+    tmp_path, case_of, make_run, make_view, make_map, word, numbers, frames
 ):
+    """Section n stands in the file as frame `frames[n - 1]`; its map holds nothing but n."""
     sections = np.random.default_rng(0).integers(0, 255, (3, 40, 60), dtype=np.uint8)
-    path = saved(tmp_path / "in" / "volume.dcm", ophthalmic_tomography(sections))
+    dataset = ophthalmic_tomography(sections, stored=[2, 0, 1], slice_spacing_mm=0.125)
+    path = saved(tmp_path / "in" / "volume.dcm", dataset)
     cases = []
-    for frame in (1, 3):
-        view = make_view(explained=(make_map(np.full((4, 4), frame, np.float32)),))
-        case = case_of(path, name=f"I-{frame}", views=(view,))
-        object.__setattr__(case, "facts", {"format": "DICOM", "frame": frame})
+    for number in numbers:
+        view = make_view(explained=(make_map(np.full((4, 4), number, np.float32)),))
+        case = case_of(path, name=f"I-{number}", views=(view,))
+        object.__setattr__(case, "facts", {"format": "DICOM", word: number})
         cases.append(case)
-    (folder,) = export(make_run(cases), [path], tmp_path / "out").folders
+    done = export(make_run(cases), [path], tmp_path / "out")
+    assert done.left == {}
+    (folder,) = done.folders
     made = read(folder, "4-map")
-    assert made.NumberOfFrames == 2
+    assert made.NumberOfFrames == len(numbers)
+    found = {}
     groups = made.PerFrameFunctionalGroupsSequence
     for group, pixels in zip(groups, made.pixel_array, strict=True):
         frame = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber
-        assert pixels.max() == pytest.approx(int(frame))
-    assert sorted(path.name[:-8] for path in folder.iterdir()) == ["1-picture", *KINDS]
+        found[int(frame)] = round(float(pixels.max()))
+    assert found == dict(zip(frames, numbers, strict=True))
+    pictures = len(list(folder.glob("1-picture-*.dcm")))
+    assert (pictures, len(list(folder.iterdir()))) == (len(numbers), len(numbers) + len(KINDS) - 1)
 
 
 def test_under_a_pseudonym_nothing_of_the_patient_is_in_the_files(

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
-from foveal.core import Image, ImageError
-from foveal.images import read
+from foveal.core import ImageError
+from foveal.images import read, read_volume
+from foveal.images.dicom_objects import open_dicom
+from foveal.images.dicom_pixels import frame_pixels
 from foveal.report.carry import way_of
 from foveal.report.colour import evidence
 from foveal.report.dicom.shown import Explanation, Shown
@@ -80,28 +83,52 @@ def _maps(
                 )
 
 
-def frame_of(case: Case, source: Source) -> int:
-    """Which frame of its source a case is, counted from 1.
+def frames_of(cases: Sequence[Case], source: Source, path: Path) -> list[int]:
+    """Which frame of its source each case is, counted from 1.
+
+    Sections are counted as they lie in the eye and frames as they stand in the file, which may be
+    another order; a section is the frame that has its pixels.
 
     Raises:
         ImageError: A frame of several that the run does not name, or that the source lacks.
     """
-    frame = case.facts.get("frame", 1 if source.frames == 1 else None)
-    if not isinstance(frame, int) or not 1 <= frame <= source.frames:
+    if not any("section" in case.facts for case in cases):
+        return [_named(case.facts.get("frame", 1), source) for case in cases]
+    dataset, volume = open_dicom(path), read_volume(path)
+    frames = {_digest(frame_pixels(dataset, n)[0]): n + 1 for n in range(source.frames)}
+    if len(frames) < source.frames:
+        raise ImageError("has frames that are alike, so sections cannot be told apart by pixels")
+    sections = [case.facts.get("section") for case in cases]
+    found = [_named(section, source) for section in sections]
+    return [_named(frames.get(_digest(volume.pixels[n - 1])), source) for n in found]
+
+
+def _named(number: object, source: Source) -> int:
+    if not isinstance(number, int) or not 1 <= number <= source.frames:
         raise ImageError(
-            f"has {source.frames} frames, but the run says frame {frame}; explain it again"
+            f"has {source.frames} frames, but the run says number {number}; explain it again"
         )
-    return frame
+    return number
+
+
+def _digest(pixels: Float[np.ndarray, "channel row column"]) -> bytes:
+    return sha256(np.ascontiguousarray(pixels, np.float32).tobytes()).digest()
 
 
 def _pictures(
     cases: Sequence[Case], frames: Sequence[int], path: Path
 ) -> Iterator[UInt8[np.ndarray, "row column 3"]]:
     """The original of each case, read again: the run keeps only a smaller copy of it."""
-    for case, frame in zip(cases, frames, strict=True):
-        yield _coloured(read(path, frame=frame if "frame" in case.facts else None))
+    if not {"frame", "section"} & set(cases[0].facts):
+        yield _coloured(read(path).pixels)
+        return
+    dataset = open_dicom(path)
+    for frame in frames:
+        yield _coloured(frame_pixels(dataset, frame - 1)[0])
 
 
-def _coloured(image: Image) -> UInt8[np.ndarray, "row column 3"]:
-    levels = np.rint(image.pixels * 255).astype(np.uint8).transpose(1, 2, 0)
+def _coloured(
+    pixels: Float[np.ndarray, "channel row column"],
+) -> UInt8[np.ndarray, "row column 3"]:
+    levels = np.rint(pixels * 255).astype(np.uint8).transpose(1, 2, 0)
     return np.repeat(levels, 3, axis=2) if levels.shape[2] == 1 else np.ascontiguousarray(levels)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from foveal.core import FovealError, ImageError, StoreError
-from foveal.report.dicom.carrying import Choice, explanations_of, frame_of
+from foveal.report.dicom.carrying import Choice, explanations_of, frames_of
 from foveal.report.dicom.matching import by_hash, header_of
 from foveal.report.dicom.shown import Explanation
 from foveal.report.dicom.source import IdentityOption, Source, check_identity, source_of
@@ -107,7 +107,7 @@ def export_cases(
             path = _original(group, files)
             pseudonym = group[0].patient or name
             source = source_of(header_of(path), identity=identity, pseudonym=pseudonym)
-            frames = [frame_of(case, source) for case in group]
+            frames = frames_of(group, source, path)
             explanations = explanations_of(group, frames, path, choice or Choice())
             if not explanations:
                 raise ImageError("none of its maps was chosen")
