@@ -252,6 +252,28 @@ def test_a_raw_export_that_cannot_be_true_is_refused(tmp_path, file, message):
         read_volume(tmp_path / "a.vol")
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["vol", "xml"])
+def test_whatever_byte_is_wrong_the_answer_is_a_volume_or_an_image_error(export, kind):
+    random = np.random.default_rng(0)
+    lines = np.array([np.full(COLUMNS, 3.0)])
+    text = f"<SegLine><Name>ILM</Name><Array>{'3.0 ' * COLUMNS}</Array></SegLine>"
+    whole = vol(RAW, FALLING, lines=lines) if kind == "vol" else xml(lines=text).encode()
+    header = 2648 if kind == "vol" else len(whole)  # there, what is wrong matters
+    (export / "scan.xml").unlink()
+    for number in range(150):
+        broken = bytearray(whole)
+        for place in random.integers(0, header if number % 3 else len(whole), 1 + number % 4):
+            broken[place] = random.integers(0, 256)
+        end = len(broken) if number % 2 else random.integers(1, len(broken))
+        (export / f"scan.{kind}").write_bytes(broken[:end])
+        try:
+            volume = read_volume(export / f"scan.{kind}", max_pixels=10_000)
+        except ImageError:
+            continue
+        assert volume.pixels.shape[1] == 1
+
+
 def test_part_of_a_volume_is_read_in_order_of_place(tmp_path):
     (tmp_path / "a.vol").write_bytes(vol(RAW, [2.0, 1.8, 1.9, 1.7, 1.6]))
     with pytest.warns(FovealWarning, match="sorted by"):
