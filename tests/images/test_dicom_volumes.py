@@ -4,7 +4,12 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    RLELossless,
+)
 
 from foveal.core import FovealWarning, ImageError
 from foveal.images import read, read_volume
@@ -247,3 +252,33 @@ def test_sections_whose_spacing_differs_have_none(tmp_path):
     with pytest.warns(FovealWarning, match="differ in their spacing"):
         volume = read_volume(saved(tmp_path, dataset))
     assert volume.spacing_mm is None
+
+
+@pytest.mark.filterwarnings("ignore")  # pydicom tells what it finds odd
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless])
+def test_whatever_is_wrong_in_a_volume_the_answer_is_a_volume_or_an_image_error(tmp_path, syntax):
+    fundus = ophthalmic_photograph(FUNDUS)
+    path = saved(
+        tmp_path,
+        ophthalmic_tomography(SECTIONS, localizer=fundus, places=PLACES, transfer_syntax=syntax),
+    )
+    whole, outcomes, random = path.read_bytes(), set(), np.random.default_rng(1)
+    for place in random.integers(132, len(whole) - 4, 12):
+        damaged = bytearray(whole)
+        damaged[place : place + 4] = random.bytes(4)
+        path.write_bytes(damaged)
+        try:
+            read_volume(path, max_pixels=10_000)
+            outcomes.add("read")
+        except ImageError:
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_unknown_type_of_value_in_the_file_header_is_damage(tmp_path):
+    path = saved(tmp_path, ophthalmic_tomography(SECTIONS))
+    path.write_bytes(path.read_bytes().replace(b"\x02\x00\x02\x00UI", b"\x02\x00\x02\x00U.", 1))
+
+    with pytest.raises(ImageError, match="not a readable DICOM file"):
+        read_volume(path)

@@ -91,7 +91,7 @@ def open_dicom(path: Path, *, assume_dicom: bool = False, header_only: bool = Fa
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they quote what stands in the file
             dataset = pydicom.dcmread(path, force=assume_dicom, stop_before_pixels=header_only)
-            for _ in dataset.iterall():  # pydicom converts when asked
+            for _ in (*dataset.file_meta, *dataset.iterall()):  # pydicom converts when asked
                 pass
     except DAMAGE as error:
         raise ImageError(
