@@ -51,6 +51,8 @@ def read_segments(path: Path, image: Image | None, threshold: float) -> list[Pic
     """
     try:
         found = dcmread(path)
+        for _ in found.iterall():  # pydicom converts when asked, so a broken value shows here
+            pass
         grid = int(found.Rows), int(found.Columns)
         check_size(*grid, MAX_PIXELS)
         if int(found.get("NumberOfFrames", 1)) > _MAX_FRAMES:
@@ -129,12 +131,12 @@ def _marks(
     for index, number in frames:
         try:
             values = pixel_array(found, index=index).reshape(grid)
+            # A label map tells its segments by value, and 0 is what is in none of them.
+            for segment in [n for n in names if n > 0] if number is None else [number]:
+                drawn = _drawn(found, values, segment, threshold)
+                masks[segment] = masks[segment] | drawn if segment in masks else drawn
         except _DAMAGE as error:
             raise ImageError("has frames that cannot be decoded; export it again") from error
-        # A label map tells its segments by value, and 0 is what is in none of them.
-        for segment in [n for n in names if n > 0] if number is None else [number]:
-            drawn = _drawn(found, values, segment, threshold)
-            masks[segment] = masks[segment] | drawn if segment in masks else drawn
     unnamed = sorted(masks.keys() - names.keys())
     if unnamed:
         raise ImageError(f"holds frames of the segments {unnamed}, which it does not describe")
