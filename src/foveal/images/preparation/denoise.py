@@ -93,7 +93,8 @@ class Denoise(AbstractRetouch):
         self, pixels: Float[np.ndarray, "channel row column"]
     ) -> Float[np.ndarray, "channel row_out column_out"]:
         if self.method == "gaussian":
-            return ndimage.gaussian_filter(pixels, self.size, axes=(1, 2)).clip(0, 1)
+            shown = ndimage.gaussian_filter(pixels, self.size, axes=(1, 2))
+            return shown.clip(0, 1, out=shown)
         if self.method == "median":
             return ndimage.median_filter(pixels, int(self.size), axes=(1, 2))
         if self.noise == 0:
