@@ -4,9 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from foveal.images.anatomy import (
+    ANATOMY,
+    Anatomy,
+    AnatomyPart,
     Landmarks,
     Place,
     Structure,
+    anatomy_of,
     anterior_regions,
     clock_hours,
     etdrs_grid,
@@ -87,11 +91,14 @@ if TYPE_CHECKING:
     from foveal.images.dicom_export import DicomFile, dicom_files
 
 __all__ = [
+    "ANATOMY",
     "MAX_PIXELS",
     "MAX_VOLUME_PIXELS",
     "AbstractPreparation",
     "AbstractRetouch",
     "AbstractWindow",
+    "Anatomy",
+    "AnatomyPart",
     "CarriedMap",
     "CarriedRegion",
     "Change",
@@ -122,6 +129,7 @@ __all__ = [
     "Speckle",
     "Stage",
     "Structure",
+    "anatomy_of",
     "anterior_regions",
     "area_mm2",
     "band_between",

@@ -10,16 +10,21 @@ from foveal.images.anatomy.grids import (
     rim_sectors,
 )
 from foveal.images.anatomy.landmarks import Landmarks, Place
+from foveal.images.anatomy.parts import ANATOMY, Anatomy, AnatomyPart, anatomy_of
 from foveal.images.anatomy.structure import Structure
 from foveal.images.anatomy.vessels import VesselModel, vessels_of
 
 __all__ = [
+    "ANATOMY",
+    "Anatomy",
+    "AnatomyPart",
     "AnteriorModel",
     "LandmarkModel",
     "Landmarks",
     "Place",
     "Structure",
     "VesselModel",
+    "anatomy_of",
     "anterior_regions",
     "clock_hours",
     "etdrs_grid",

@@ -8,7 +8,9 @@ from jaxtyping import Float
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
+from foveal.core import Grid
 from foveal.images.anatomy.reduced import Mask, Plane
+from foveal.images.anatomy.round_places import circle_around
 
 _SIDES = (0.0, 90.0, 180.0, 270.0)
 """Bearings of the arcs, in degrees from the right, turning downwards."""
@@ -26,10 +28,9 @@ class Circle:
     margin: float
     """`step` by that of the best circle with its centre well elsewhere."""
 
-    def mask(self, grid: tuple[int, ...]) -> Mask:
+    def mask(self, grid: Grid) -> Mask:
         """The pixels with their centres within."""
-        rows, columns = np.indices(grid[:2]) + 0.5
-        return np.hypot(rows - self.row, columns - self.column) <= self.radius
+        return circle_around(self.row, self.column, self.radius, grid)
 
 
 def best_circle(
