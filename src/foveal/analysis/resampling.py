@@ -215,6 +215,8 @@ def _bias(estimate: float, defined: Float[np.ndarray, " replicate"]) -> float:
 
 def _acceleration(left_out: Float[np.ndarray, " block"]) -> float:
     defined = left_out[np.isfinite(left_out)]
+    if not defined.size:  # too few units to leave one out
+        return 0.0
     influence = defined.mean() - defined
     spread = float(np.sum(influence**2))
     return float(np.sum(influence**3)) / (6 * spread**1.5) if spread > 0 else 0.0
