@@ -27,6 +27,8 @@ INK = "#20262b"
 PALE = "#59626a"
 _LETTERS = 58
 """That fit below a panel in one line."""
+_HALF_LETTERS = 26
+"""How long a name may be for two to stand side by side in a legend."""
 
 Picture = UInt8[np.ndarray, "row column 3"]
 
@@ -144,7 +146,7 @@ def _draw_legend(panel: Axes, drawn: Sequence[Line2D]) -> None:
     legend = panel.legend(
         handles=drawn,
         fontsize=6.5,
-        ncols=2,
+        ncols=2 if max(len(str(line.get_label())) for line in drawn) <= _HALF_LETTERS else 1,
         loc="upper left",
         bbox_to_anchor=(0, 0, 1, -0.03),
         mode="expand",
