@@ -106,7 +106,7 @@ def prepare_volume(
 
 
 def _interpolated(
-    values: Float[np.ndarray, "..."], centres: Sequence[Float[np.ndarray, " place"]]
+    values: Float[np.ndarray, "..."], centres: Sequence[np.ndarray]
 ) -> Float[np.ndarray, "..."]:
     """Linear along one axis after the other; outside the outer centres as at them."""
     for axis, places in enumerate(centres):
