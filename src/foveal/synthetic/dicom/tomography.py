@@ -341,7 +341,7 @@ def _referred(other: Dataset, purpose: Code) -> Dataset:
 
 
 def _order(sections: np.ndarray, stored: Sequence[int] | None) -> list[int]:
-    order = list(range(len(sections)) if stored is None else stored)
+    order = [int(index) for index in (range(len(sections)) if stored is None else stored)]
     if sorted(order) != list(range(len(sections))):
         raise ValueError(f"stored must name each of {len(sections)} sections once, but is {order}")
     return order
