@@ -3,26 +3,65 @@
 import csv
 import shutil
 import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
 
-from foveal.core import StoreError
-from foveal.synthetic import Eye, cohort, grader_card
+from foveal.core import Modality, StoreError
+from foveal.synthetic import (
+    Eye,
+    FrontEye,
+    OctEye,
+    anterior_card,
+    cohort,
+    front_cohort,
+    grader_card,
+    oct_card,
+    oct_cohort,
+)
+
+AnyEye = Eye | FrontEye | OctEye
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """What is shown of one kind of image."""
+
+    title: str
+    eyes: Callable[[int, int], Iterator[AnyEye]]
+    """By their count and the seed."""
+    card: Path
+
+
+DEMOS: Mapping[Modality, Demo] = {
+    "fundus": Demo(title="Retinopathy grader on synthetic eyes", eyes=cohort, card=grader_card()),
+    "slit-lamp": Demo(
+        title="Keratitis and cataract in synthetic slit lamp photographs",
+        eyes=front_cohort,
+        card=anterior_card(),
+    ),
+    "oct": Demo(
+        title="Drusen and fluid in synthetic sections of the macula",
+        eyes=oct_cohort,
+        card=oct_card(),
+    ),
+}
 
 _PLAN = """\
 # What `foveal demo` ran. Run it again with `foveal run plan.toml --trust`.
-name = "Retinopathy grader on synthetic eyes"
+name = "{title}"
 seed = {seed}
 
 [[images]]
 manifest = "cohort.csv"
 regions = "masks/{{stem}}_{{region}}.png"
-modality = "fundus"
+modality = "{modality}"
 
 [[models]]
-card = "model/grader.toml"
+card = "model/{card}"
 targets = ["predicted"]
 
 [[methods]]
@@ -51,24 +90,26 @@ folder = "run"
 """
 
 
-def write_demo(folder: Path, *, eyes: int, seed: int) -> Path:
+def write_demo(folder: Path, *, eyes: int, seed: int, modality: Modality = "fundus") -> Path:
     """Write eyes, masks, manifest, model card and plan; gives the plan's path.
 
     Raises:
         StoreError: The folder cannot be written.
     """
+    shown = DEMOS[modality]
     try:
         for name in ("images", "masks", "model"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        rows = [_write_eye(eye, folder, n) for n, eye in enumerate(cohort(eyes, seed), start=1)]
+        rows = [_write_eye(eye, folder, n) for n, eye in enumerate(shown.eyes(eyes, seed), 1)]
         with (folder / "cohort.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-        for file in _model_files():
+        for file in _model_files(shown.card):
             shutil.copyfile(file, folder / "model" / file.name)
         plan = folder / "plan.toml"
-        plan.write_text(_PLAN.format(seed=seed), encoding="utf-8")
+        text = _PLAN.format(seed=seed, title=shown.title, modality=modality, card=shown.card.name)
+        plan.write_text(text, encoding="utf-8")
     except OSError as problem:
         raise StoreError(
             f"cannot write the demo into {folder}: {problem.strerror or problem}"
@@ -76,10 +117,10 @@ def write_demo(folder: Path, *, eyes: int, seed: int) -> Path:
     return plan
 
 
-def _write_eye(eye: Eye, folder: Path, number: int) -> dict[str, object]:
+def _write_eye(eye: AnyEye, folder: Path, number: int) -> dict[str, object]:
     stem = f"eye{number:02d}"
     pixels = np.rint(eye.image.pixels * 255).astype(np.uint8).transpose(1, 2, 0)
-    PillowImage.fromarray(pixels).save(folder / "images" / f"{stem}.png")
+    PillowImage.fromarray(pixels.squeeze()).save(folder / "images" / f"{stem}.png")
     for region in eye.regions:
         if region.kind == "lesion" and region.mask.any():
             name = region.name.replace(" ", "-")
@@ -89,12 +130,11 @@ def _write_eye(eye: Eye, folder: Path, number: int) -> dict[str, object]:
         "patient": eye.image.patient,
         "eye": eye.image.eye,
         "laterality": eye.image.laterality,
-        "grade": eye.grade,
+        "grade": eye.grade if isinstance(eye, Eye) else eye.label,
     }
 
 
-def _model_files() -> list[Path]:
+def _model_files(card: Path) -> list[Path]:
     """The card, its weights and the image of its check."""
-    card = grader_card()
     facts = tomllib.loads(card.read_text(encoding="utf-8"))
     return [card, card.with_name(facts["weights"]), card.with_name(facts["check"]["image"])]

@@ -11,6 +11,7 @@ import click
 from foveal.app.sealing import signing
 
 if TYPE_CHECKING:
+    from foveal.core import Modality
     from foveal.run import Job, Plan
     from foveal.run.plan import Level
     from foveal.store import Run
@@ -42,11 +43,18 @@ seed = click.option("--seed", default=0, show_default=True, type=click.IntRange(
 @click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path))
 @click.option("--eyes", default=12, show_default=True, type=click.IntRange(1))
 @seed
-def demo(out: Path, eyes: int, seed: int) -> int:
-    """Explain a retinopathy grader on synthetic eyes; needs no data and no network."""
+@click.option(
+    "--modality",
+    type=click.Choice(["fundus", "oct", "slit-lamp"]),
+    default="fundus",
+    show_default=True,
+    help="Retinopathy in photographs, fluid and drusen in sections, or keratitis and cataract.",
+)
+def demo(out: Path, eyes: int, seed: int, modality: "Modality") -> int:
+    """Explain a model trained on synthetic eyes on others; needs no data and no network."""
     from foveal.app.demonstration import write_demo
 
-    plan = write_demo(out, eyes=eyes, seed=seed)
+    plan = write_demo(out, eyes=eyes, seed=seed, modality=modality)
     click.echo(f"{eyes} synthetic eyes with their masks, a model card and a plan are in {out}")
     return _run_file(plan, trusted=True)
 
