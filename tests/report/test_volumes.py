@@ -55,10 +55,12 @@ def test_a_section_without_a_map_has_no_share_and_the_others_share_the_whole():
     assert shares[1:].tolist() == [1.0, 0.0]
 
 
-def test_all_sections_have_one_scale_up_to_the_largest_value():
-    scale = stack_scale(stack(VALUES))
+def test_all_sections_have_one_scale_that_a_single_pixel_does_not_stretch():
+    many = np.ones((10, 20, 20))
+    many[3, 4, 5] = 1000.0
+    scale = stack_scale(stack(many))
     assert scale is not None
-    assert (scale.low, scale.limit) == (0.0, 6.0)
+    assert (scale.low, scale.limit, scale.largest) == (0.0, 1.0, 1000.0)
     assert stack_scale(stack(-np.abs(VALUES))) is None
     assert stack(VALUES).hottest == (0, 0, 0)
 

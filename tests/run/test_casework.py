@@ -21,7 +21,7 @@ def test_warnings_are_kept_without_what_other_libraries_repeat_of_a_file(
             raise ImageError("is damaged")
         return read(path, **settings)
 
-    monkeypatch.setattr("foveal.run.casework.read", warned)
+    monkeypatch.setattr("foveal.run.reading.read", warned)
     kept = run(open_job(read_plan(cohort_folder / "plan.toml"), cohort_folder, trust=True)).run
     told = [event for event in kept.events() if event["event"] == "warning"]
     failed = set(kept.failures())

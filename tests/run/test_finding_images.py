@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
-from foveal.core import FovealWarning, Image, PlanError
+from foveal.core import FovealWarning, Image, ImageError, PlanError
 from foveal.run import plan_from
 from foveal.run.cohort import Entry, cohort
+from foveal.run.identity import Identity
+from foveal.run.marked import regions_of
+from foveal.run.reading import Reader
 
 
 def entries(folder: Path, *images: dict[str, object]) -> list[Entry]:
@@ -100,3 +104,61 @@ def test_the_eye_follows_the_manifest(told, eye):
     pixels = np.zeros((3, 4, 4), np.float32)
     image = Image(pixels=pixels, patient="D1", laterality="left", eye="dicom-eye")
     assert Entry(path=Path("1.dcm"), name="1.dcm", **told).described(image).eye == eye
+
+
+def volume(folder: Path, *, sections: int = 7) -> None:
+    """A folder of sections in which the number of each stands as its brightness."""
+    folder.mkdir(parents=True)
+    for number in range(1, sections + 1):
+        ramp = np.linspace(0, 60, 24)[:, np.newaxis] + 10 * number
+        picture = np.tile(ramp, (1, 32)).astype(np.uint8)
+        PillowImage.fromarray(picture).save(folder / f"{number:03d}.png")
+
+
+def test_the_sections_of_a_volume_are_images_with_names_of_their_own(tmp_path):
+    volume(tmp_path / "scans" / "a")
+    volume(tmp_path / "scans" / "b", sections=3)
+    found = entries(tmp_path, {"files": "scans/*", "sections": "all"})
+    assert [entry.section for entry in found] == [1, 2, 3, 4, 5, 6, 7, 1, 2, 3]
+    assert (found[1].name, found[1].stem, found[1].volume) == (
+        "scans/a/a_002", "a_002", "scans/a",
+    )  # fmt: skip
+    assert {entry.modality for entry in found} == {"oct"}
+    few = entries(tmp_path, {"files": "scans/*", "sections": 3})
+    assert [entry.section for entry in few] == [1, 4, 7, 1, 2, 3]
+
+
+def test_a_section_is_read_with_its_volume_and_the_layers_that_experts_drew(tmp_path):
+    volume(tmp_path / "scan", sections=3)
+    (tmp_path / "layers").mkdir()
+    for number in range(1, 4):
+        drawn = np.zeros((24, 32), np.uint8)
+        drawn[8 + number], drawn[16] = 255, 127
+        PillowImage.fromarray(drawn).save(tmp_path / "layers" / f"{number:03d}.png")
+    table = {
+        "files": "scan",
+        "sections": "all",
+        "lines": "layers/*.png",
+        "layers": {"epithelium": ["RPE", "BM"]},
+    }
+    identity, reader = Identity(keep=False, secret=b"key"), Reader()
+    found = entries(tmp_path, table)
+    images = [reader.image(entry, identity) for entry in found]
+    assert [image.facts["section"] for image in images] == [1, 2, 3]
+    assert {image.facts["volume"] for image in images} == {identity.image("scan")}
+    assert [image.lines["RPE"][0] for image in images] == [9.5, 10.5, 11.5]
+    regions, _ = regions_of(found[1], images[1])
+    (region,) = regions
+    rows = np.flatnonzero(region.mask.any(axis=1))
+    assert (region.name, region.kind, rows[0], rows[-1]) == ("epithelium", "anatomy", 10, 15)
+
+
+def test_layers_that_do_not_fit_their_volume_are_refused(tmp_path):
+    volume(tmp_path / "scan", sections=3)
+    volume(tmp_path / "layers", sections=2)
+    table = {"files": "scan", "sections": "all", "lines": "layers/*.png"}
+    (first, *_) = entries(tmp_path, table)
+    with pytest.raises(ImageError, match="has 3 sections, but 2 pictures of their layers"):
+        Reader().image(first, Identity(keep=True, secret=b""))
+    with pytest.raises(PlanError, match="lines and layers are of volumes"):
+        entries(tmp_path, {"files": "scan", "lines": "layers/*.png"})

@@ -15,8 +15,7 @@ from foveal.doors.maps import Info, explained
 from foveal.explainers.engine import batch_bound
 from foveal.explainers.plan import Layers, MethodLike, named_explainers
 from foveal.explainers.request import MAX_BATCH, Progress, Request
-from foveal.images import find_field
-from foveal.images.oct.reading import read_volume
+from foveal.images import find_field, read_volume
 from foveal.models import Model
 from foveal.models.model import PreparedVolume
 from foveal.models.targets import TargetLike

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.core import FovealWarning, Image, ImageError, ModelError
-from foveal.images import read
-from foveal.images.oct.reading import read_volume
+from foveal.images import read, read_volume
 from foveal.models.borrow import borrowed
 from foveal.models.card import Card, beside
 from foveal.models.keras import build_keras, copied, is_keras, network_of

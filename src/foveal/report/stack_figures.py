@@ -25,13 +25,16 @@ _BLANK = 0.12
 
 
 def stack_scale(stack: Stack) -> Scale | None:
-    """One scale for all sections, from 0 to the largest value; `None` where none is positive."""
+    """One scale for all sections, up to the 99.9th percentile of the positive values.
+
+    `None` where none is positive.
+    """
     if stack.limit <= 0:
         return None
     return Scale(
-        limit=stack.limit,
+        limit=stack.upper,
         signed=False,
-        scaling="maximum",
+        scaling="p99.9",
         largest=stack.limit,
         colormap=POSITIVE,
     )
@@ -181,7 +184,8 @@ def _words(stack: Stack) -> str:
     said = (
         "No section has positive values."
         if scale is None
-        else f"All sections share one scale, raw values from 0 to {number(scale.limit)}."
+        else f"All sections share a scale from 0 to {number(scale.limit)}: the 99.9th percentile "
+        "of the positive raw values."
     )
     hottest = stack.hottest
     if hottest is not None:

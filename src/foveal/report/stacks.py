@@ -46,6 +46,15 @@ class Stack:
         return float(largest)
 
     @property
+    def upper(self) -> float:
+        """The 99.9th percentile of the positive values, where colours end; 0 without any.
+
+        Single pixels may be far above all others.
+        """
+        positive = self.values[self.values > 0]
+        return float(np.percentile(positive, 99.9)) if positive.size else 0.0
+
+    @property
     def en_face(self) -> Float[np.ndarray, "section column"]:
         """Mean over the rows inside of what speaks for the target; NaN where nothing is inside."""
         return _mean_over_rows(np.maximum(self.values, 0), self.inside)

@@ -4,7 +4,6 @@ import warnings
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
@@ -12,8 +11,8 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import UInt8
 
-from foveal.core import FovealWarning, Grid, Image, ImageError, PlanError, Region, Volume
-from foveal.images import Resize, read
+from foveal.core import FovealWarning, Grid, Image, ImageError, PlanError, Region
+from foveal.images import Resize
 from foveal.models import Model
 from foveal.models.targets import TargetLike
 from foveal.run.calibrating import calibrator_of
@@ -26,6 +25,7 @@ from foveal.run.measuring import Yardstick, measuring
 from foveal.run.one_image import Look, Question, explain, look
 from foveal.run.placing import strangers, told_of
 from foveal.run.plan import ModelTable, Plan
+from foveal.run.reading import Reader
 from foveal.store import Case, Explained, View
 
 PICTURE_SIDE = 1600
@@ -67,7 +67,7 @@ class Casework:
         )
         self._seconds: dict[str, float] = {}
         self._events: list[tuple[str, dict[str, object]]] = []
-        self._volume: tuple[Path, Volume] | None = None
+        self._reader = Reader()
 
     def case(self, entry: Entry, identity: Identity) -> Case:
         """The case of one image; a bad image gives a case with its failure."""
@@ -76,7 +76,7 @@ class Casework:
         try:
             with self._warnings_of(entry, identity):
                 with self.stage("read"):
-                    image = entry.described(self._read(entry, identity))
+                    image = self._reader.image(entry, identity)
                     regions, agreed = regions_of(entry, image)
                     for facts in told_of_graders(agreed):
                         self._events.append(("graders", {"image": name, **facts}))
@@ -164,24 +164,6 @@ class Casework:
             Explained(key=answer.key, attribution=answer.attribution, scores=own)
             for answer, own in zip(answers, scores, strict=True)
         ]
-
-    def _read(self, entry: Entry, identity: Identity) -> Image:
-        """A picture; or a section of a volume, which is kept until another one is asked for."""
-        if entry.section is None or entry.volume is None:
-            return read(entry.path, modality=entry.modality)
-        from foveal.images.oct.reading import read_volume
-
-        if self._volume is None or self._volume[0] != entry.path:
-            self._volume = entry.path, read_volume(entry.path)
-        volume = self._volume[1]
-        image = volume.section(entry.section - 1)
-        facts: dict[str, str | int | float | bool] = {
-            **image.facts,
-            "volume": identity.image(entry.volume),
-        }
-        if volume.slice_spacing_mm is not None:
-            facts["slice_spacing_mm"] = volume.slice_spacing_mm
-        return replace(image, modality=entry.modality or image.modality, facts=facts)
 
     @contextmanager
     def _warnings_of(self, entry: Entry, identity: Identity) -> Generator[None]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from foveal.core import Image, Laterality, Modality, PlanError
-from foveal.images import Method, find_map
+from foveal.images import Method, find_map, read_volume
 from foveal.run.folders import images_in
 from foveal.run.manifest import read_manifest
 from foveal.run.plan import ImagesTable, MapsTable, Plan
@@ -44,6 +44,10 @@ class Entry:
     """Files of maps made elsewhere, by their name in the run."""
     section: int | None = None
     """Which section of the volume in `path` it is, counted from 1; `None` for a picture."""
+    lines: str | None = None
+    """Pattern of the pictures of the volume's layer boundaries."""
+    layers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Regions between two boundaries, by name."""
 
     @property
     def stem(self) -> str:
@@ -120,13 +124,15 @@ def cohort_mark(entries: Sequence[Entry]) -> str:
 
 def _entries(table: ImagesTable, folder: Path) -> Iterator[Entry]:
     for entry in _named(table, folder):
-        yield from (entry,) if table.sections is None else _sections(entry, table.sections)
+        if table.sections is None:
+            yield entry
+            continue
+        lines = None if table.lines is None else str(folder / table.lines)
+        yield from _sections(replace(entry, lines=lines, layers=table.layers), table.sections)
 
 
 def _sections(entry: Entry, wanted: str | int) -> Iterator[Entry]:
     """The sections of a volume, which has to be read once to be counted."""
-    from foveal.images.oct.reading import read_volume
-
     count = int(read_volume(entry.path, sections=(1, 1)).facts["sections_in_file"])
     shown = count if isinstance(wanted, str) else min(wanted, count)
     for place in np.unique(np.linspace(1, count, shown).round().astype(int)).tolist():

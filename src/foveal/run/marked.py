@@ -1,10 +1,17 @@
 """What experts marked on an image, and how far several of them agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from foveal.core import Image, Region
-from foveal.images import Consensus, consensus_of, has_regions, read_regions
+from foveal.images import (
+    Consensus,
+    consensus_of,
+    drusen,
+    has_regions,
+    layer_regions,
+    read_regions,
+)
 from foveal.run.cohort import Entry
 
 
@@ -15,6 +22,20 @@ def regions_of(entry: Entry, image: Image) -> tuple[list[Region], list[Consensus
     """
     # The masks of a section are named after it.
     named = image if entry.section is None else replace(image, source=entry.stem)
+    regions, agreed = _marked(entry, named)
+    return [*regions, *_between(entry, image)], agreed
+
+
+def _between(entry: Entry, image: Image) -> Iterator[Region]:
+    """The regions between the layer boundaries of a section."""
+    for name, (upper, lower) in entry.layers.items():
+        if name == "drusen":
+            yield drusen(image, upper=upper, lower=lower)
+        else:
+            yield from layer_regions(image, {name: (upper, lower)})
+
+
+def _marked(entry: Entry, named: Image) -> tuple[list[Region], list[Consensus]]:
     if entry.regions is None or not has_regions(entry.regions, named):
         return [], []
     regions = read_regions(entry.regions, image=named)

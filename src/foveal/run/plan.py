@@ -82,6 +82,12 @@ class ImagesTable(_Table):
     sections: Literal["all"] | Annotated[int, Field(ge=1)] | None = None
     """The files are volumes, and each section is an image: all of them, or so many of each, evenly
     spread. A folder is a volume whose sections are the pictures in it."""
+    lines: str | None = None
+    """A pattern such as `layers/*.png` of pictures in which experts drew the layers' boundaries,
+    one for each section of a volume, in the order of their names."""
+    layers: dict[str, tuple[str, str]] = {}
+    """Regions between two boundaries of a section, such as `{ retina = ["ILM", "BM"] }`; `drusen`
+    is only where they are 40 um apart or more."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "ImagesTable":
@@ -89,6 +95,10 @@ class ImagesTable(_Table):
             raise ValueError("give either files or manifest")
         if self.labels and self.manifest is None:
             raise ValueError("labels are columns of a manifest; name one, or leave them out")
+        if self.sections is None and (self.lines or self.layers):
+            raise ValueError(
+                'lines and layers are of volumes; set sections = "all" for these files'
+            )
         if self.regions is not None:
             check_pattern(self.regions)
         return self
