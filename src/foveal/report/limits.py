@@ -44,13 +44,13 @@ LIMITS = (
         "units. The same colour in two maps does not mean the same amount.",
     ),
     Limit(
-        "Altered photographs",
-        "Drops and curves show the model photographs with parts taken away, which it has never "
+        "Altered images",
+        "Drops and curves show the model images with parts taken away, which it has never "
         "seen in training. Some of the change may come from that alone.",
     ),
     Limit(
         "Small lesions get lost",
-        "The model sees a smaller photograph than the expert outlined. What is lost on the way is "
+        "The model sees a smaller image than the expert outlined. What is lost on the way is "
         "counted for each image, and numbers speak only of what is left.",
     ),
     Limit(
