@@ -18,6 +18,7 @@ from foveal.models.targets import TargetLike
 from foveal.run.calibrating import calibrator_of
 from foveal.run.cohort import Entry
 from foveal.run.elsewhere import Elsewhere
+from foveal.run.examining import judged, with_anatomy
 from foveal.run.given import answers_given, check_asked, maps_of
 from foveal.run.identity import Identity
 from foveal.run.marked import regions_of, told_of_graders
@@ -76,7 +77,7 @@ class Casework:
         try:
             with self._warnings_of(entry, identity):
                 with self.stage("read"):
-                    image = self._reader.image(entry, identity)
+                    image = judged(self._reader.image(entry, identity), self.plan.quality)
                     regions, agreed = regions_of(entry, image)
                     for facts in told_of_graders(agreed):
                         self._events.append(("graders", {"image": name, **facts}))
@@ -84,6 +85,7 @@ class Casework:
                         warnings.warn(_NO_MASK, FovealWarning, stacklevel=2)
                     if names := strangers(regions):
                         warnings.warn(told_of(names), FovealWarning, stacklevel=2)
+                    image, regions = with_anatomy(image, regions, entry)
                     maps = maps_of(entry, self.plan.maps)
                 views = tuple(
                     self._view(name, image, (regions, maps), model, targets, question)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from foveal.core import Image, Laterality, Modality, PlanError
-from foveal.images import Method, find_map, read_volume
+from foveal.images import AnatomyPart, Method, find_map, read_volume
 from foveal.run.folders import images_in
 from foveal.run.manifest import read_manifest
 from foveal.run.plan import ImagesTable, MapsTable, Plan
@@ -48,6 +48,8 @@ class Entry:
     """Pattern of the pictures of the volume's layer boundaries."""
     layers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Regions between two boundaries, by name."""
+    anatomy: tuple[AnatomyPart, ...] = ()
+    """What is looked for where no mask shows it."""
 
     @property
     def stem(self) -> str:
@@ -124,6 +126,7 @@ def cohort_mark(entries: Sequence[Entry]) -> str:
 
 def _entries(table: ImagesTable, folder: Path) -> Iterator[Entry]:
     for entry in _named(table, folder):
+        entry = replace(entry, anatomy=table.anatomy)
         if table.sections is None:
             yield entry
             continue

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from foveal.core import Modality, PlanError
 from foveal.explainers import AbstractExplainer
 from foveal.explainers.registry import explainer_named
-from foveal.images import MapGrid, Method, check_pattern
+from foveal.images import AnatomyPart, MapGrid, Method, check_pattern
+from foveal.images.quality import MEANINGS, check_limits
 from foveal.measures import measure_named
 from foveal.models.toml import checked, read_toml
 from foveal.run.again import GRADIENTS, PERTURBATIONS, STABILITY
@@ -88,6 +89,8 @@ class ImagesTable(_Table):
     layers: dict[str, tuple[str, str]] = {}
     """Regions between two boundaries of a section, such as `{ retina = ["ILM", "BM"] }`; `drusen`
     is only where they are 40 um apart or more."""
+    anatomy: tuple[AnatomyPart, ...] = ()
+    """Structures of the eye that are looked for where no mask shows them."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "ImagesTable":
@@ -193,6 +196,23 @@ class MeasuresTable(_Table):
         return None if names is None else measures_named(names)
 
 
+class QualityTable(_Table):
+    """How good images have to be: limits such as `focus = ">= 1.2"`, by the number's name."""
+
+    review: dict[str, str] = {}
+    """An image that does not keep one is told of in the log."""
+    refuse: dict[str, str] = {}
+    """An image that does not keep one is not explained."""
+
+    @model_validator(mode="after")
+    def _limits(self) -> "QualityTable":
+        check_limits({"review": self.review, "refuse": self.refuse})
+        for name in (*self.review, *self.refuse):
+            if name not in MEANINGS:
+                raise ValueError(f"no quality is called {name!r}; there are {', '.join(MEANINGS)}")
+        return self
+
+
 class OutputTable(_Table):
     """Where the run goes and what leaves it."""
 
@@ -224,6 +244,8 @@ class Plan(_Table):
     methods: tuple[MethodTable, ...] = ()
     maps: tuple[MapsTable, ...] = ()
     measures: MeasuresTable = MeasuresTable()
+    quality: QualityTable | None = None
+    """Not measured where the plan has no such table."""
     statement: dict[str, str] = {}
     """What the run cannot know of itself, by topic, for its report; no result depends on it."""
     output: OutputTable
