@@ -14,7 +14,7 @@ _GPL = re.compile(r"\bA?GPL|GNU (Affero )?General", re.IGNORECASE)
 _LGPL = re.compile(r"\bLGPL|GNU (Lesser|Library)", re.IGNORECASE)
 _EXTRAS = (
     *("timm", "torchvision", "monai", "keras", "onnx", "captum", "lrp", "stats"),
-    *("dicom", "oct", "annotations", "gdcm"),
+    *("dicom", "oct", "annotations"),
 )
 
 

@@ -15,6 +15,7 @@ from foveal.app.gallery import gallery
 from foveal.app.looking import check, inspect, measures, methods
 from foveal.app.running import demo, explain, measure, report, run
 from foveal.app.sealing import manifest, verify
+from foveal.app.studying import prepare_study
 
 _WRONG_USE, _INTERNAL, _INTERRUPTED = 2, 1, 130
 
@@ -31,7 +32,7 @@ def foveal() -> None:
 
 for _command in (
     demo, gallery, run, explain, measure, report, calibrate, manifest, verify, methods, measures,
-    inspect, check, deidentify, export,
+    inspect, check, prepare_study, deidentify, export,
 ):  # fmt: skip
     foveal.add_command(_command)
 
