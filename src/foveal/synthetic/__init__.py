@@ -1,4 +1,4 @@
-"""Eyes whose right answer is known, and a grader that was trained on them.
+"""Eyes whose right answer is known, and models that were trained on them.
 
 They serve to try methods and measures where the truth is certain. They are no substitute for
 validation on photographs of patients.

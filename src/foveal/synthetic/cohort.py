@@ -101,7 +101,7 @@ def _fellow_fronts(
             findings=draw_kinds(random, label),
             laterality=side,
             device=device,
-            finish="slit" if number % 2 else "diffuse",
+            illumination="slit" if number % 2 else "diffuse",
         )
         yield replace(
             spec,

@@ -24,6 +24,8 @@ LAYER_GREY = (0.08, 0.66, 0.45, 0.33, 0.42, 0.25, 0.30, 0.62, 0.78, 0.42)
 DRUSEN_GREY, DETACHMENT_GREY, FLUID_GREY, SCLERA_GREY = 0.50, 0.24, 0.10, 0.24
 MEMBRANE_GREY, ZONE_GREY, HYALOID_GREY, VESSEL_GREY = 0.40, 0.78, 0.30, 0.62
 LUMEN_GREY, STROMA_GREY = 0.27, 0.48
+DISPLAY = 4
+"""Intensity is this power of a grey level: scanners show about the fourth root."""
 ZONE_MM = 0.011
 """Thickness of the bright ellipsoid zone."""
 CHOROID, MOTTLE = 31, 32
@@ -105,10 +107,10 @@ class Section:
     def picture(self, random: np.random.Generator) -> Plane:
         """As a person sees it, in [0, 1], at 8 bit."""
         scanner = self.spec.scanner
-        signal = self.grey() ** (1 / 0.25) * self._shadows()
+        signal = self.grey() ** DISPLAY * self._shadows()
         depth = self._row / len(self._row)
         signal = signal * 10 ** (-scanner.fall_off_db / 10 * depth)
-        floor = scanner.floor ** (1 / 0.25)
+        floor = scanner.floor**DISPLAY
         grain = scanner.grain * len(self.column_mm) / 512
         seen = (signal + floor) * speckle(random, signal.shape, scanner.looks, grain)
         shown = np.clip(seen, 0, None) ** scanner.compression

@@ -27,7 +27,13 @@ from foveal.synthetic.slitlamp_lesions import (
     front_class_of,
 )
 from foveal.synthetic.slitlamp_paint import Mask, light_front, paint_front, set_light
-from foveal.synthetic.slitlamp_spec import Finish, FrontKind, FrontLesion, Highlight, SlitLampSpec
+from foveal.synthetic.slitlamp_spec import (
+    FrontKind,
+    FrontLesion,
+    Highlight,
+    Illumination,
+    SlitLampSpec,
+)
 from foveal.synthetic.spec import Side
 from foveal.synthetic.view import View
 
@@ -55,7 +61,7 @@ def draw_slitlamp(
     findings: Collection[FrontKind] | None = None,
     laterality: Side | None = None,
     device: str | None = None,
-    finish: Finish | None = None,
+    illumination: Illumination | None = None,
 ) -> SlitLampSpec:
     """Everything about the front of an eye as plain numbers, before it is rendered.
 
@@ -67,12 +73,12 @@ def draw_slitlamp(
         findings: Kinds of lesions; none at all for a healthy eye.
         laterality: Of the eye.
         device: A name in `slitlamp_draw.SLIT_LAMPS`.
-        finish: Diffuse light or the slit's beam.
+        illumination: Diffuse light or the slit's beam.
 
     Raises:
-        ValueError: An unknown finding, side, device or finish, or a negative seed.
+        ValueError: An unknown finding, side, device or illumination, or a negative seed.
     """
-    _check(findings, laterality, device, finish)
+    _check(findings, laterality, device, illumination)
     anatomy, taking, illness = (np.random.default_rng([seed, stream]) for stream in range(3, 6))
     lids, sclera, cornea = draw_lids(anatomy), draw_sclera(anatomy), draw_cornea(anatomy)
     iris, pupil = draw_iris(anatomy), draw_pupil(anatomy)
@@ -93,7 +99,7 @@ def draw_slitlamp(
         pupil=pupil,
         lesions=draw_front_lesions(illness, kinds, cornea, pupil),
         device=lamp,
-        lighting=draw_lighting(taking, lamp, finish),
+        lighting=draw_lighting(taking, lamp, illumination),
     )
 
 
@@ -123,7 +129,11 @@ def render_slitlamp(spec: SlitLampSpec, *, size: int = 512) -> FrontEye:
         spacing_mm=(1 / view.pixels_per_unit, 1 / view.pixels_per_unit),
         modality="slit-lamp",
         laterality=spec.laterality,
-        facts={"device": spec.device.name, "finish": spec.lighting.finish, "seed": spec.seed},
+        facts={
+            "device": spec.device.name,
+            "illumination": spec.lighting.illumination,
+            "seed": spec.seed,
+        },
     )
     changed = (
         (kind, _differs(pixels, photograph(without_front(spec, kind).lesions, lamps)))
@@ -200,7 +210,7 @@ def _check(
     findings: Collection[FrontKind] | None,
     laterality: Side | None,
     device: str | None,
-    finish: Finish | None,
+    illumination: Illumination | None,
 ) -> None:
     unknown = set(findings or ()) - set(FRONT_KINDS)
     if unknown:
@@ -210,7 +220,7 @@ def _check(
     for name, value, known in (
         ("laterality", laterality, get_args(Side)),
         ("device", device, tuple(SLIT_LAMPS)),
-        ("finish", finish, get_args(Finish)),
+        ("illumination", illumination, get_args(Illumination)),
     ):
         if value is not None and value not in known:
             raise ValueError(f"{name} must be one of {list(known)}, but is {value!r}")

@@ -6,8 +6,8 @@ import numpy as np
 
 from foveal.synthetic.slitlamp_spec import (
     Cornea,
-    Finish,
     Highlight,
+    Illumination,
     Iris,
     Lids,
     Lighting,
@@ -136,12 +136,14 @@ def draw_pupil(random: np.random.Generator) -> Pupil:
     )
 
 
-def draw_lighting(random: np.random.Generator, device: SlitLamp, finish: Finish | None) -> Lighting:
-    drawn: Finish = "slit" if random.random() < 0.35 else "diffuse"
-    taken = finish or drawn
+def draw_lighting(
+    random: np.random.Generator, device: SlitLamp, illumination: Illumination | None
+) -> Lighting:
+    drawn: Illumination = "slit" if random.random() < 0.35 else "diffuse"
+    taken = illumination or drawn
     side = 1 if random.random() < 0.5 else -1
     return Lighting(
-        finish=taken,
+        illumination=taken,
         width_mm=random.uniform(14.5, 23.0),
         middle=(random.normal(0.2, 0.5), random.normal(0, 0.8)),
         brightness=random.uniform(0.8, 1.2),

@@ -112,7 +112,7 @@ def set_light(spec: SlitLampSpec, view: View) -> Light:
     lighting, (row, column) = spec.lighting, view.offsets
     away = np.hypot(row - lighting.light[0], column - lighting.light[1]) / 12
     even = (1.08 - lighting.fall_off * np.minimum(away, 1.5) ** 2).astype(np.float32)
-    if lighting.finish == "diffuse":
+    if lighting.illumination == "diffuse":
         nothing = np.zeros((len(view.rows), len(view.columns)), np.float32)
         even = np.broadcast_to(even, nothing.shape)
         return Light(surface=even, lens=even, cornea=even, scatter=nothing)

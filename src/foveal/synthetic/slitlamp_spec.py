@@ -12,7 +12,7 @@ from foveal.synthetic.spec import Point, Side, Spot, Vessel
 CornealKind = Literal["corneal infiltrate", "ring infiltrate", "hypopyon"]
 LensKind = Literal["nuclear opacity", "cortical opacity", "posterior subcapsular opacity"]
 FrontKind = Literal[CornealKind, LensKind]
-Finish = Literal["diffuse", "slit"]
+Illumination = Literal["diffuse", "slit"]
 Colour = tuple[float, float, float]
 
 
@@ -124,7 +124,7 @@ class SlitLamp:
 class Lighting:
     """How one photograph was taken."""
 
-    finish: Finish
+    illumination: Illumination
     """The whole eye evenly, or a narrow beam from the side."""
     width_mm: float
     """Of the scene, left to right."""
