@@ -107,6 +107,7 @@ def snippets(name: str) -> str:
                 "start",
                 "annotations",
                 "preparation",
+                "anatomy",
                 "dicom",
                 "targets",
                 "store",
