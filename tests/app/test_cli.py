@@ -12,6 +12,7 @@ from PIL import Image as PillowImage
 from foveal.app.cli import foveal as group
 from foveal.app.cli import main
 from foveal.store import Run
+from foveal.synthetic.dicom import ophthalmic_tomography
 
 
 def foveal(*arguments: object) -> int:
@@ -150,6 +151,52 @@ def test_check_gives_the_facts_of_images_and_their_field(checked_folder, capsys)
     assert len(json.loads(capsys.readouterr().out)) == 4
 
 
+def test_check_says_what_a_volume_is(tmp_path, capsys):
+    sections = np.random.default_rng(0).integers(0, 255, (3, 8, 10), np.uint8)
+    scan = tmp_path / "scan.dcm"
+    ophthalmic_tomography(
+        sections, spacing_mm=(0.004, 0.012), slice_spacing_mm=0.12, laterality="L"
+    ).save_as(scan)
+    assert foveal("check", scan, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    told = ("grid", "side", "spacing", "between sections", "order")
+    assert [row[name] for name in told] == [
+        "3 sections of 8 rows x 10 columns, 1 channel(s)",
+        "left",
+        "(0.004, 0.012) mm",
+        "0.12 mm",
+        "by the places in the file",
+    ]
+
+
+def test_check_says_what_is_wrong_with_a_broken_volume(tmp_path, capsys):
+    broken = tmp_path / "scan.vol"
+    broken.write_bytes(b"HSF-OCT-103" + bytes(90))
+    assert foveal("check", broken, "--json") == 3
+    (row,) = json.loads(capsys.readouterr().out)
+    assert "read_volume" not in row["problem"]
+    assert str(broken) in row["problem"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "explained"), [("2", ["1", "5"]), ("all", list("12345"))], ids=["two", "all"]
+)
+def test_explain_takes_the_sections_of_a_volume(
+    checked_folder, monkeypatch, capsys, asked, explained
+):
+    monkeypatch.chdir(checked_folder)
+    monkeypatch.setattr("foveal.app.running._write_report", lambda *_, **__: 0)  # not asked here
+    sections = np.random.default_rng(0).integers(0, 255, (5, 16, 16, 3), np.uint8)
+    Path("scan").mkdir()
+    for number, section in enumerate(sections, start=1):
+        PillowImage.fromarray(section).save(Path("scan") / f"{number}.png")
+    options = ("--sections", asked, "--keep-identity", "--level", "quick", "--out", "volume")
+    assert foveal("explain", "model.toml", "scan", "--trust", *options) == 0
+    run = Run.open(Path("volume"))
+    assert [str(case.facts["section"]) for case in run.cases()] == explained
+    assert f"--sections {asked}" in run.header["command"]
+
+
 @pytest.mark.parametrize("command", ["methods", "measures"])
 def test_the_tables_are_readable_by_people_and_programs(command, capsys):
     assert foveal(command, "--json") == 0
@@ -176,6 +223,8 @@ WRONG = [
     pytest.param(["explain", "model.toml"], "Missing argument", id="no argument"),
     pytest.param(["explain", "model.toml", "eyes", "--trust", "-m", "gradcat"],
                  "no method 'gradcat'", id="method"),
+    pytest.param(["explain", "model.toml", "eyes", "--trust", "--sections", "few"],
+                 "sections", id="sections"),
     pytest.param(["explain", "model.toml", "eyes", "--trust", "-t", "Sever"],
                  "did you mean 'Severe'", id="target"),
     pytest.param(["explain", "model.toml", "eyes", "--trust", "--layer", "7"],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from foveal.core import Image
+    from foveal.core import Image, Modality, Volume
     from foveal.models import Description, Model
 
 _MEGABYTE = 1e6
@@ -100,16 +100,17 @@ def inspect(card: Path, image: Path | None, write_check: bool, trust: bool) -> i
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--modality", type=click.Choice(["fundus", "oct", "slit-lamp"]))
 @as_json
-def check(images: tuple[Path, ...], modality: str | None, as_json: bool) -> int:
-    """What is known of IMAGES (files or folders): grid, side, spacing, format, field of view."""
+def check(images: tuple[Path, ...], modality: "Modality | None", as_json: bool) -> int:
+    """What is known of IMAGES (files or folders): grid, side, spacing, format, field of view.
+
+    Of a file that holds a volume also its sections, how far they are apart, and their order.
+    """
     from foveal.core import ImageError
-    from foveal.images import read
 
     rows, failed = [], False
     for path in _files(images):
         try:
-            image = read(path, modality=modality)  # type: ignore[arg-type]
-            rows.append({"name": str(path), **_facts(image)})
+            rows.append({"name": str(path), **_known_of(path, modality)})
         except ImageError as problem:
             failed = True
             rows.append({"name": str(path), "problem": str(problem)})
@@ -128,6 +129,37 @@ def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
             yield from sorted(file for file in inside if not file.name.startswith("."))
         else:
             yield path
+
+
+def _known_of(path: Path, modality: "Modality | None") -> dict[str, object]:
+    """What is known of a picture, or of a volume where the file holds one."""
+    from foveal.core import ImageError
+    from foveal.images import read, read_volume
+    from foveal.images.content import first_bytes, is_named_volume
+
+    try:
+        return _facts(read(path, modality=modality))
+    except ImageError as problem:
+        try:
+            return _volume_facts(read_volume(path))
+        except ImageError as second:
+            raise (second if is_named_volume(first_bytes(path)) else problem) from None
+
+
+def _volume_facts(volume: "Volume") -> dict[str, object]:
+    count, channels, rows, columns = volume.pixels.shape
+    slices = volume.slice_spacing_mm
+    return {
+        "grid": f"{count} sections of {rows} rows x {columns} columns, {channels} channel(s)",
+        "modality": volume.modality,
+        "side": volume.laterality,
+        "spacing": "unknown" if volume.spacing_mm is None else f"{volume.spacing_mm} mm",
+        "between sections": "unknown" if slices is None else f"{slices:g} mm",
+        "lines": ", ".join(volume.lines) or "none",
+        "patient": volume.patient or "unknown",
+        **dict(volume.facts),
+        "sha256": volume.sha256 or "",
+    }
 
 
 def _facts(image: "Image") -> dict[str, object]:

@@ -97,6 +97,11 @@ def run(plan: Path, trust: bool) -> int:
     "--out", "-o", default="foveal-run", show_default=True, type=click.Path(path_type=Path)
 )
 @modality
+@click.option(
+    "--sections",
+    metavar="all|N",
+    help="IMAGES are volumes: explain all sections of each, or N, evenly spread.",
+)
 @seed
 @click.option("--keep-identity", is_flag=True, help="Leave names of files and patients in the run.")
 @trust
@@ -112,6 +117,7 @@ def explain(
     level: str,
     out: Path,
     modality: str | None,
+    sections: str | None,
     seed: int,
     keep_identity: bool,
     trust: bool,
@@ -119,7 +125,8 @@ def explain(
     """Explain IMAGES (files, folders or patterns) by the model of CARD: a plan in one line."""
     from foveal.run import plan_from
 
-    shared = {"regions": regions, "modality": modality}
+    wanted = int(sections) if sections is not None and sections.isdecimal() else sections
+    shared = {"regions": regions, "modality": modality, "sections": wanted}
     asked = {"targets": list(targets) or None, "layers": list(layers) or None}
     plan = plan_from(
         {
@@ -140,6 +147,7 @@ def explain(
     options += "".join(f' --target "{name}"' for name in targets)
     options += "".join(f' --maps "{text.partition("=")[0]}=<files>"' for text in given)
     options += f" --maps-grid {grid}" * bool(given)
+    options += f" --sections {sections}" * (sections is not None)
     command = f"foveal explain CARD IMAGES{options} --level {level} --seed {seed}"
     return _run(plan, Path(), trusted=trust, command=command)
 

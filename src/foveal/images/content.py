@@ -54,7 +54,7 @@ def identify(path: Path, *, assume_dicom: bool = False) -> str:
     if is_dicom(start) or assume_dicom:
         return "DICOM"
     words = described(start)
-    if words.endswith((" volume", " export")):
+    if is_named_volume(start):
         raise ImageError(f"is {words}; read it with foveal.read_volume")
     raise ImageError(f"is {words}; PNG, JPEG, TIFF and DICOM are read, whatever the file's suffix")
 
@@ -62,6 +62,11 @@ def identify(path: Path, *, assume_dicom: bool = False) -> str:
 def is_dicom(start: bytes) -> bool:
     """Whether the first bytes of a file are those of DICOM."""
     return start[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
+
+
+def is_named_volume(start: bytes) -> bool:
+    """Whether the first bytes of a file name a vendor's volume."""
+    return described(start).endswith((" volume", " export"))
 
 
 @contextmanager
