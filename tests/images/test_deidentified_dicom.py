@@ -250,6 +250,11 @@ def test_uids_are_the_first_128_bits_of_the_hmac():
     assert KEY.uid("1.2.840.100081.5") != "1.2.840.100081.5"
 
 
+@pytest.mark.parametrize("uid", ["1.2.840.10008.7.20240110.4711", "1.2.840.10008.Muller"])
+def test_the_root_of_the_standard_shields_no_identity(uid):
+    assert KEY.uid(uid).startswith("2.25.")
+
+
 def test_the_person_is_found_in_text_that_no_table_lists():
     dataset = ophthalmic_photograph(
         eye(), PatientName="Müller^Ann", PatientID="77-4711",
@@ -259,6 +264,74 @@ def test_the_person_is_found_in_text_that_no_table_lists():
     assert clean.SoftwareVersions == clean.ManufacturerModelName == "REMOVED"
     assert clean.Manufacturer == "Co"
     assert counts["SoftwareVersions", "replaced"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        pytest.param("Müller^Ann", "for Mu\u0308ller", id="accents composed otherwise"),
+        pytest.param("Müller^Ann", "Muller box", id="accents left out"),
+        pytest.param("Müller^Ann", "room Mueller", id="accents spelled out"),
+        pytest.param("Lindqvist^Ann", "forLindqvist1", id="inside a word"),
+        pytest.param("Li^Bo", "of Bo Li", id="two short parts"),
+        pytest.param("Li^Bo", "of libo", id="two short parts as one"),
+        pytest.param("Wang^XiaoDong=王^小东", "王小东左眼", id="Chinese without spaces"),
+        pytest.param("Kim^Minsu=金^敏洙=김^민수", "김민수 OD", id="Korean, the third script"),
+        pytest.param("X^Y", "774711", id="number without what parts it"),
+        pytest.param("X^Y", "a4711b", id="number between letters"),
+        pytest.param("X^Y", "born 17.03.1961", id="birth date"),
+        pytest.param("X^Y", "by Dr. Hansen", id="physician"),
+    ],
+)
+def test_the_person_is_found_however_the_text_is_spelled(name, text):
+    dataset = ophthalmic_photograph(
+        eye(), PatientName=name, PatientID="77-4711", PatientBirthDate="19610317",
+        ReferringPhysicianName="Hansen^Ole", SoftwareVersions=text, Manufacturer="Maker 47 11 1",
+        SpecificCharacterSet="ISO_IR 192",
+    )  # fmt: skip
+    clean, _ = deidentify_dataset(dataset, key=KEY, profile=Profile())
+    assert clean.SoftwareVersions == "REMOVED"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("Prima^Ann", "17"), ("Mary^Ann", "40989"), ("Li^Bo", "0001")]
+)
+def test_words_and_codes_that_only_resemble_the_person_stay(name, number):
+    dataset = ophthalmic_photograph(
+        eye(), PatientName=name, PatientID=number, SoftwareVersions="1.0 libra"
+    )
+    clean, _ = deidentify_dataset(dataset, key=KEY, profile=Profile())
+    assert (clean.ImageType, clean.SoftwareVersions) == (dataset.ImageType, "1.0 libra")
+    device, before = (d.AcquisitionDeviceTypeCodeSequence[0] for d in (clean, dataset))
+    assert device == before
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind"),
+    [
+        pytest.param(0x00100033, "LO", id="birth date in another calendar"),
+        pytest.param(0x00100034, "LO", id="date of death in another calendar"),
+        pytest.param(0x21000160, "SH", id="owner of a print"),
+        pytest.param(0x00181803, "LO", id="address of a time server"),
+        pytest.param(0x54001010, "OW", id="recorded voice"),
+    ],
+)
+def test_what_the_table_has_forgotten_goes_too(tag, kind):
+    assert tag not in rules()
+    dataset = ophthalmic_photograph(eye())
+    dataset.add_new(tag, kind, b"Zq0001##" if kind == "OW" else "Zq0001")
+    clean, _ = deidentify_dataset(dataset, key=KEY, profile=Profile())
+    assert tag not in clean
+
+
+def test_a_picture_inside_a_sequence_goes():
+    dataset, inner = ophthalmic_photograph(eye()), Dataset()
+    inner.add_new("PixelData", "OB", b"Zq0001##")
+    inner.SliceThickness = 1
+    dataset.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [inner]
+    clean, _ = deidentify_dataset(dataset, key=KEY, profile=Profile())
+    (kept,) = clean.AnatomicRegionSequence[0].AnatomicRegionModifierSequence
+    assert [element.keyword for element in kept] == ["SliceThickness"]
 
 
 def test_references_between_files_of_a_study_resolve_and_visits_keep_their_distance(tmp_path):

@@ -1,9 +1,8 @@
 """One DICOM dataset: every attribute goes through the profile, wherever it is nested."""
 
 import copy
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydicom.dataelem import DataElement
@@ -18,6 +17,7 @@ from foveal.images.deidentification.dates import (
     shifted_datetime,
 )
 from foveal.images.deidentification.key import SecretKey
+from foveal.images.deidentification.person import Person, person_of, text_of
 from foveal.images.deidentification.profile import TABLE, Profile
 from foveal.images.deidentification.rules import Action, action_for
 
@@ -31,33 +31,9 @@ _DUMMIES = {
 }  # fmt: skip
 _DUMMY = "REMOVED"
 
-_NAMED = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName")
-_NUMBERED = ("PatientID", "OtherPatientIDs", "AccessionNumber")
-_LEAST_NAME, _LEAST_NUMBER = 3, 4
-"""Characters below which a name or a number is found in ordinary words."""
-
-_KEPT_TEXT = ("LO", "SH", "CS", "UC")
+_KEPT_TEXT = ("LO", "SH", "CS", "UC", "UR")
 _PIXEL_GROUP = 0x0028
 """Describes the pixels in defined terms, which no name is likely to be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    """Whose dataset it is, as far as it says so."""
-
-    number: str
-    """PatientID with its issuer; without one the name and birth date, or the study."""
-    words: frozenset[str]
-    """Parts of names and numbers that must not stand anywhere."""
-
-
-def person_of(dataset: Dataset) -> Person:
-    """The patient of a dataset."""
-    number, issuer = (str(dataset.get(key) or "") for key in ("PatientID", "IssuerOfPatientID"))
-    name, birth = (str(dataset.get(key) or "") for key in ("PatientName", "PatientBirthDate"))
-    study = str(dataset.get("StudyInstanceUID") or "")
-    known = (f"{number}^^^{issuer}" if issuer else number) or f"{name}{birth}" or study
-    return Person(number=known, words=frozenset(_words(dataset)))
 
 
 def deidentify_dataset(
@@ -112,16 +88,16 @@ class _Walker:
     person: Person
     counts: Counts
 
-    def walk(self, dataset: Dataset) -> None:
+    def walk(self, dataset: Dataset, *, nested: bool = False) -> None:
         for element in list(dataset):
-            action = self._apply(dataset, element)
+            action = self._apply(dataset, element, nested=nested)
             name = "private" if element.tag.is_private else element.keyword or "unknown"
             if action != "kept":
                 self.counts[name, action] += 1
 
-    def _apply(self, dataset: Dataset, element: DataElement) -> Action:
+    def _apply(self, dataset: Dataset, element: DataElement, *, nested: bool) -> Action:
         """Do what the profile says; what cannot be done safely is emptied instead."""
-        action = action_for(element, self.profile)
+        action = action_for(element, self.profile, nested=nested)
         match action:
             case "removed":
                 del dataset[element.tag]
@@ -135,7 +111,7 @@ class _Walker:
                 return self._change(element, action)
             case "kept" if element.VR == "SQ":
                 for item in element.value:
-                    self.walk(item)
+                    self.walk(item, nested=True)
             case "kept" if self._names_the_person(element):
                 element.value = _DUMMY
                 return "replaced"
@@ -160,7 +136,8 @@ class _Walker:
     def _names_the_person(self, element: DataElement) -> bool:
         if element.VR not in _KEPT_TEXT or element.tag.group == _PIXEL_GROUP:
             return False
-        return not self.person.words.isdisjoint(_split(_text(element)))
+        # Defined terms are whole words, and ordinary ones: PRIMARY is not about a Prima.
+        return self.person.is_in(text_of(element), inside_words=element.VR != "CS")
 
 
 def _each(element: DataElement, change: Callable[[str], str | None]) -> object:
@@ -172,20 +149,3 @@ def _each(element: DataElement, change: Callable[[str], str | None]) -> object:
     if None in changed:
         return None
     return changed if len(changed) > 1 else changed[0]
-
-
-def _words(dataset: Dataset) -> Iterator[str]:
-    for element in dataset.iterall():
-        if element.keyword in _NAMED:
-            yield from (word for word in _split(_text(element)) if len(word) >= _LEAST_NAME)
-        elif element.keyword in _NUMBERED:
-            yield from (word for word in _split(_text(element)) if len(word) >= _LEAST_NUMBER)
-
-
-def _split(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", text.casefold())
-
-
-def _text(element: DataElement) -> str:
-    value = element.value
-    return " ".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "")

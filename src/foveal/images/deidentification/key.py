@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import stat
 import unicodedata
@@ -17,8 +18,9 @@ _FORMAT = "foveal-deidentification-key"
 _BYTES = 32
 """As many as the hash gives, the least that RFC 2104 does not discourage."""
 
-_STANDARD = "1.2.840.10008"
-"""UIDs under the root of DICOM name classes and encodings, not objects of a patient."""
+_STANDARD = re.compile(r"1\.2\.840\.10008(\.\d{1,4}){0,10}")
+"""UIDs under the root of DICOM name classes and encodings, not objects of a patient. A longer
+number, such as a date, is none of the standard: some devices use its root as if it were theirs."""
 
 _YEAR_OF_WEEKS = 364
 
@@ -50,7 +52,7 @@ class SecretKey:
 
     def uid(self, uid: str) -> str:
         """2.25 and the first 128 bits of the HMAC (PS3.5 B.2); standard UIDs stay as they are."""
-        if not uid or uid == _STANDARD or uid.startswith(f"{_STANDARD}."):
+        if not uid or _STANDARD.fullmatch(uid):
             return uid
         return f"2.25.{int.from_bytes(self._hmac(uid)[:16])}"
 

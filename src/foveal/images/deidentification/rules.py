@@ -24,15 +24,26 @@ _CODES = ("LongCodeValue", "URNCodeValue")
 _DATE_KINDS = ("DA", "DT", "TM")
 _PROSE = ("LT", "ST", "UT", "UC", "UR", "PN", "AE")
 _WORDS = ("LO", "SH")
-_OPAQUE = ("OB", "OV", "UN")
-"""Bytes of any meaning, such as a colour profile that names its maker."""
+_OPAQUE = ("OB", "OV", "OW", "UN")
+"""Bytes of any meaning, such as a colour profile that names its maker, or a recorded voice."""
+_PATIENT, _TABLES, _PIXELS = 0x0010, 0x0028, 0x7FE0
+"""Groups of the patient, of the tables of grey levels and colours, and of the pixels."""
+_ABOUT_PICTURES = (0x0008, 0x0018, 0x0020, 0x0022, 0x0028, 0x0040, 0x0052, 0x0062, 0x0066)
+"""Groups whose short texts describe devices, pictures and codes, and not people or places."""
+_TELLING = ("DeviceID", "NTPSourceAddress")
+"""What a site calls its device, and an address in its network."""
 
 
-def action_for(element: DataElement, profile: Profile) -> Action:
-    """What happens to an attribute; sequences that are kept are walked into."""
+def action_for(element: DataElement, profile: Profile, *, nested: bool = False) -> Action:
+    """What happens to an attribute; sequences that are kept are walked into.
+
+    Pixels of nested items are pictures that nobody looks at, so they go.
+    """
     tag, kind = element.tag, str(element.VR)
     if tag.is_private or tag.element == 0 or tag.group < 8 or tag.group >> 8 in (0x50, 0x60):
         return "removed"  # private; a group's length; of no dataset; curves and overlays
+    if nested and tag.group == _PIXELS:
+        return "removed"
     if kind not in _expected_kinds(element):
         return "removed"  # nobody can say what it holds: text in a number's place hides
     if element.keyword in ("PatientID", "PatientName"):
@@ -87,10 +98,14 @@ def _unlisted_action(element: DataElement, kind: str) -> Action:
         return "new UID"
     if kind in _DATE_KINDS:
         return "emptied"
-    retired = dictionary_is_retired(element.tag) and kind in _WORDS
+    group = element.tag.group
+    about_patient = group == _PATIENT and kind != "SQ"
+    foreign = group not in _ABOUT_PICTURES or dictionary_is_retired(element.tag)
+    words = kind in _WORDS and (foreign or element.keyword in _TELLING)
     prose = kind in _PROSE and element.keyword not in _CODES
-    opaque = kind in _OPAQUE and element.keyword != "PixelData"
-    return "removed" if retired or prose or opaque else "kept"
+    needed = element.keyword == "PixelData" or (kind == "OW" and group == _TABLES)
+    opaque = kind in _OPAQUE and not needed
+    return "removed" if about_patient or words or prose or opaque else "kept"
 
 
 def _expected_kinds(element: DataElement) -> list[str]:
