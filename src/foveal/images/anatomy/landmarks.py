@@ -22,10 +22,9 @@ class Place:
     column: float
     """Pixel centres at +0.5."""
     confidence: float | None = 1.0
-    """Of a heuristic the share of places that were right at such a margin, in [0, 1]: the centre
-    within the disc, or the fovea within half a disc diameter, on the photographs that
-    docs/anatomy.md names. 1 for a mask and for what is given; `None` for a model, which does not
-    say."""
+    """Of a heuristic the share of places that were right at such a margin, in [0, 1], where right
+    is a centre within the disc, or a fovea within half a disc diameter; docs/anatomy.md names the
+    photographs. 1 for a mask and for what is given; `None` for a model, which does not say."""
     source: Source = "given"
 
     def __post_init__(self) -> None:
