@@ -91,9 +91,10 @@ def test_a_gaussian_and_a_median_are_those_of_scipy():
         pytest.param((0.01, 0.01), 0.02, (45, 60), (0.02, 0.02), id="half as fine"),
         pytest.param((0.01, 0.02), 0.01, (90, 240), (0.01, 0.01), id="columns were wider"),
         pytest.param((0.01, 0.01), 0.013, (69, 92), (0.9 / 69, 1.2 / 92), id="whole pixels"),
+        pytest.param((0.01, 0.02), [0.02, 0.04], (45, 60), (0.02, 0.04), id="axial and lateral"),
     ],
 )
-def test_spacing_gives_square_pixels_of_the_size_asked(spacing, mm, grid, found):
+def test_spacing_gives_pixels_of_the_size_asked(spacing, mm, grid, found):
     prepared = after(eye(spacing_mm=spacing), step="spacing", mm=mm)
 
     assert prepared.grid == grid
@@ -147,6 +148,7 @@ WRONG = [
     ),
     pytest.param({"step": "field-size", "pixels_per_degree": 9}, "field_deg", id="no angle"),
     pytest.param({"step": "spacing", "mm": 0}, "mm must be a number", id="no size"),
+    pytest.param({"step": "spacing", "mm": [1, 2, 3]}, "one number, or two", id="three sizes"),
     pytest.param({"step": "flip", "to": "up"}, "to must be one of right, left", id="no side"),
     pytest.param({"step": "denoise", "method": "dncnn"}, "gaussian, median", id="no method"),
     pytest.param({"step": "denoise", "method": "median", "size": 4}, "odd", id="an even median"),

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from foveal.models import Card, Model
+from foveal.models import Card, Model, load
 from foveal.models.card import InputTable
 from foveal.models.scaling import by_own_spread
 
@@ -98,3 +98,27 @@ def test_by_default_the_card_says_the_numbers():
 def test_own_numbers_and_the_cards_exclude_each_other():
     with pytest.raises(ValidationError, match="leave mean and std out"):
         InputTable(size=(6, 8), scale="image", mean=(0.5,))
+
+
+@pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"step": "flip"},
+        {"step": "spacing", "mm": [0.004, 0.012]},
+        {"step": "flatten", "line": "RPE"},
+        {"step": "retina-band", "margin_um": 50},
+    ],
+    ids=lambda step: step["step"],
+)
+def test_a_card_may_ask_for_steps_that_need_what_only_a_real_image_knows(step):
+    table = {
+        "name": "trial",
+        "task": "multiclass",
+        "classes": ["a", "b"],
+        "input": {"size": [16, 16], "prepare": [step, {"step": "resize"}]},
+    }
+    network = nn.Sequential(
+        nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
+    )
+    assert load(table, module=network).steps[0] == step

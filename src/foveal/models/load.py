@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,8 +152,11 @@ def _try_preparation(model: Model) -> None:
     rows, columns = np.mgrid[:64, :64]
     disc = (rows - 32) ** 2 + (columns - 32) ** 2 < 28**2
     pixels = np.where(disc, 0.4 + 0.005 * rows, 0.0).astype(np.float32)
+    image = Image(pixels=np.stack([pixels] * 3), spacing_mm=(0.01, 0.01), laterality="right")
     try:
-        model.prepare(Image(pixels=np.stack([pixels] * 3)))
+        # A step may need what only a real image has, such as the lines of a section.
+        with suppress(ImageError):
+            model.prepare(image)
     except (ValueError, TypeError) as problem:
         raise ModelError(f"prepare under [input] of {model.card.name}: {problem}") from problem
 

@@ -21,10 +21,15 @@ _MOST = 2**28
 
 @dataclass(frozen=True, kw_only=True)
 class Spacing(AbstractWindow):
-    """The whole image with pixels of a given size, square ones."""
+    """The whole image with pixels of a given size.
+
+    One number makes them square; rows and columns of a section (axial and lateral) may each have
+    their own.
+    """
 
     name = "spacing"
-    mm: float
+    mm: tuple[float, float]
+    """Of rows and columns."""
 
     @classmethod
     def fit(cls, image: Image, field: Bool[np.ndarray, "row column"], *, mm: Any) -> "Spacing":
@@ -33,20 +38,23 @@ class Spacing(AbstractWindow):
         Args:
             image: Its grid and spacing matter.
             field: Does not matter.
-            mm: Millimetres per pixel, 0.0001 to 10.
+            mm: Millimetres per pixel, 0.0001 to 10: one number, or one for rows and columns each.
 
         Raises:
-            ValueError: No number, or one out of range.
+            ValueError: Neither one number nor two, or one out of range.
             ImageError: The image does not say how large its pixels are, or would become too large.
         """
-        mm = number_in("mm", mm, 1e-4, 10)
+        pair = list(mm) if isinstance(mm, list | tuple) else [mm, mm]
+        if len(pair) != 2:
+            raise ValueError(f"mm must be one number, or two for rows and columns, not {mm!r}")
+        row_mm, column_mm = (number_in("mm", side, 1e-4, 10) for side in pair)
         if image.spacing_mm is None:
             raise ImageError(
                 "does not say how large its pixels are, which the step 'spacing' needs; give the "
                 "spacing when reading, or use the step 'field-size'"
             )
-        rows, columns = (spacing / mm for spacing in image.spacing_mm)
-        return cls(**_whole(image.grid, rows, columns), mm=mm)
+        rows, columns = image.spacing_mm[0] / row_mm, image.spacing_mm[1] / column_mm
+        return cls(**_whole(image.grid, rows, columns), mm=(row_mm, column_mm))
 
     def pixels_forward(
         self, pixels: Float[np.ndarray, "channel row column"]
