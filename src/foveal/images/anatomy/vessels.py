@@ -72,7 +72,7 @@ def _by_looks(image: Image) -> Structure:
     if not inner.any():
         return missing("vessels", "the field is too narrow")
     ground, weak, strong = np.percentile(strength[inner], [_GROUND, _WEAK, _STRONG])
-    sure = float(np.clip(0.58 * np.log(strong / max(ground, 1e-9)) - 0.045, 0, _BEST))
+    sure = float(np.clip(0.58 * np.log(max(strong, 1e-9) / max(ground, 1e-9)) - 0.045, 0, _BEST))
     if sure < SURE or strong < 2 * _FAINTEST:
         why = f"no dark lines stand out clearly enough (a Dice of {sure:.2f} to expect)"
         return missing("vessels", why, sure)
