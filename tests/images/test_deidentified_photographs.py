@@ -368,7 +368,7 @@ def test_a_stopped_run_goes_on_and_does_nothing_twice(given):
     assert not (out / "deidentification.json").exists()
     journal = out / ".deidentification.jsonl"
     journal.write_text(journal.read_text() + '{"name": "torn')
-    (out / "files" / ".half.png.123").touch()
+    (out / "files" / ".x.png.half-123").touch()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
     assert len(before) == 2
     done = deidentify(given, out, key=key)
@@ -386,10 +386,39 @@ def test_what_is_there_is_not_overwritten(given):
     out, key = given.parent / "out", given.parent / "key"
     deidentify(given, out, key=key)
     PillowImage.fromarray(eye(64, seed=9)).save(given / "1.png")
-    done = deidentify(given, out, key=key)
-    assert done.counts == {"written": 2, "failed": 1}
+    before = {path: path.read_bytes() for path in out.rglob("*.png")}
+    for _ in range(3):
+        done = deidentify(given, out, key=key)
+        assert done.counts == {"written": 2, "failed": 1}
+    assert {path: path.read_bytes() for path in out.rglob("*.png")} == before
     with pytest.raises(StoreError, match="another key, other options"):
         deidentify(given, out, key=key, blank_outside=True)
+
+
+def test_hidden_files_of_others_stay(given):
+    out, key = given.parent / "out", given.parent / "key"
+    deidentify(given, out, key=key)
+    (out / ".git").mkdir()
+    (out / ".git" / ".keep").touch()
+    (out / ".gitignore").write_text("*")
+    deidentify(given, out, key=key)
+    assert (out / ".git" / ".keep").exists()
+    assert (out / ".gitignore").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_second_run_into_the_same_folder_is_refused_while_the_first_is_at_work(given):
+    out, key = given.parent / "out", given.parent / "key"
+    refused = []
+
+    def again(done: int, total: int) -> None:
+        with pytest.raises(StoreError, match="another foveal is at work") as problem:
+            deidentify(given, out, key=key)
+        refused.append(problem)
+
+    done = deidentify(given, out, key=key, progress=again)
+    assert (len(refused), done.counts) == (3, {"written": 3})
+    assert deidentify(given, out, key=key).counts == {"written": 3}
 
 
 def test_damaged_files_fail_alone_and_their_messages_name_nobody(given):
@@ -418,6 +447,33 @@ def test_a_manifest_is_renamed_as_its_files_are(given):
     assert leaks(out) == []
     assert stat.S_IMODE((given.parent / "links.csv").stat().st_mode) == 0o600
     assert f"{done.files[2].name},2.png" in (given.parent / "links.csv").read_text()
+
+
+@pytest.mark.parametrize("start", ["", "./", "in/", "{root}/"])
+def test_a_row_is_of_the_very_file_that_it_names(given, start):
+    PillowImage.fromarray(eye(64, seed=7)).save(given / "0.jpg", quality=95)
+    table = given.parent / "cohort.csv"
+    named = start.format(root=given)
+    table.write_text(f"image,grade\n{named}0.png,png\n{named}0.jpg,jpg\n")
+    done = deidentify(given, given.parent / "out", manifest=table, keep_columns=["grade"])
+    kinds = {record.name: {"PNG": "png", "JPEG": "jpg"}[record.kind] for record in done.files}
+    _, *rows = (given.parent / "out/files/manifest.csv").read_text().splitlines()
+    assert [kinds[row.split(",")[0]] for row in rows] == ["png", "jpg"]
+    assert [row.split(",")[1] for row in rows] == ["png", "jpg"]
+
+
+def test_a_patient_who_is_called_as_a_side_is_renamed(given):
+    (given.parent / "cohort.csv").write_text("image,patient,eye\n0.png,Ou,OU\n")
+    deidentify(given, given.parent / "out", manifest=given.parent / "cohort.csv")
+    row = (given.parent / "out/files/manifest.csv").read_text().splitlines()[1].split(",")
+    assert (row[1] == "Ou", row[2]) == (False, "OU")
+
+
+def test_a_manifest_that_is_refused_leaves_no_output(given):
+    (given.parent / "cohort.csv").write_text("photo\n0.png\n")
+    with pytest.raises(ImageError, match="needs image or patient"):
+        deidentify(given, given.parent / "out", manifest=given.parent / "cohort.csv")
+    assert not (given.parent / "out").exists()
 
 
 def test_a_manifest_without_a_column_that_is_to_be_kept_is_refused(given):

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from foveal.core import ImageError, StoreError
+from foveal.images.deidentification.alone import alone_in
 from foveal.images.deidentification.key import SecretKey, open_key, refuse_inside
 from foveal.images.deidentification.looking import Ocr
 from foveal.images.deidentification.photographs import Cleaned, clean_photograph
@@ -69,8 +70,8 @@ def deidentify(
         progress: Called after each file.
 
     Raises:
-        StoreError: Output and input inside each other, an output of other work, a key or `links`
-            inside one of them or readable by others.
+        StoreError: Output and input inside each other, an output of other work or of a run that is
+            still at work, a key or `links` inside one of them or readable by others.
         ImageError: No such source, or a manifest that cannot be read.
         ValueError: An option that does not exist.
     """
@@ -89,27 +90,34 @@ def deidentify(
         "OCR reader": ocr is not None,
         "key": secret.fingerprint if secret.kept else "random, not kept",
     }
-    clean = _Cleaning(secret, profile, blank_outside, ocr, max_pixels)
-    journal = Journal(out, settings, secret)
     found = find(source, secret)
     table = (
         None
         if manifest is None
-        else clean_manifest(Path(manifest), secret, found, keep_columns=tuple(keep_columns))
+        else clean_manifest(
+            Path(manifest),
+            secret,
+            found,
+            root=_folder(source),
+            keep_columns=tuple(keep_columns),
+        )
     )
-    if table is not None:
-        _write_table(out / FILES / "manifest.csv", table)
-    for number, file in enumerate(found, start=1):
-        _one(file, out, clean, journal)
-        if progress is not None:
-            progress(number, len(found))
-    done = Deidentified(
-        out=out, settings=settings, files=tuple(journal.known[file.name] for file in found)
-    )
-    if links is not None:
-        write_links(Path(links), found, root=_folder(source))
-    write_atomically(out / READABLE, readable(done).encode())
-    journal.close(done)
+    with alone_in(out):
+        journal = Journal(out, settings, secret)
+        if table is not None:
+            _write_table(out / FILES / "manifest.csv", table)
+        cleaning = _Cleaning(secret, profile, blank_outside, ocr, max_pixels)
+        for number, file in enumerate(found, start=1):
+            _one(file, out, cleaning, journal)
+            if progress is not None:
+                progress(number, len(found))
+        done = Deidentified(
+            out=out, settings=settings, files=tuple(journal.known[file.name] for file in found)
+        )
+        if links is not None:
+            write_links(Path(links), found, root=_folder(source))
+        write_atomically(out / READABLE, readable(done).encode())
+        journal.close(done)
     return done
 
 
@@ -171,8 +179,13 @@ def _one(found: Found, out: Path, cleaning: _Cleaning, journal: Journal) -> None
         journal.add(replace(record, outcome="failed", reasons=("cannot be read",)))
         return
     held = bool(cleaned.reasons)
-    where = _quarantine(out) if held else out / FILES
-    write_atomically(where / found.name, cleaned.data)
+    there = _written(out, found.name)
+    if there is None:
+        where = _quarantine(out) if held else out / FILES
+        write_atomically(where / found.name, cleaned.data)
+    elif there.read_bytes() != cleaned.data:
+        journal.add(replace(record, outcome="failed", reasons=(_ANOTHER,)))
+        return
     journal.add(
         replace(
             record,
@@ -187,12 +200,21 @@ def _one(found: Found, out: Path, cleaning: _Cleaning, journal: Journal) -> None
 def _check_same(earlier: FileRecord, record: FileRecord, out: Path) -> None:
     """A file done before is left alone, also one that a person moved out of quarantine."""
     if earlier.source != record.source:
-        raise ImageError(
-            "was done before from another content, and what is there is not overwritten; choose a "
-            "new output folder"
-        )
-    if not any((out / where / record.name).exists() for where in (FILES, QUARANTINE)):
+        raise ImageError(_ANOTHER)
+    if _written(out, record.name) is None:
         raise ImageError("was done before, but its output is gone; choose a new output folder")
+
+
+_ANOTHER = (
+    "was done before from another content, and what is there is not overwritten; choose a new "
+    "output folder"
+)
+
+
+def _written(out: Path, name: str) -> Path | None:
+    """Where an earlier run, or a person after it, has put a file."""
+    places = (out / where / name for where in (FILES, QUARANTINE))
+    return next((path for path in places if path.exists()), None)
 
 
 def _write_table(path: Path, table: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,8 @@ from foveal.images.deidentification.key import SecretKey
 
 FILES, QUARANTINE = "files", "quarantine"
 REPORT, READABLE, _JOURNAL = "deidentification.json", "deidentification.md", ".deidentification"
+_HALF = re.compile(r"\..+\.half-\d+")
+"""What `write_atomically` calls a file until it is whole; other hidden files are somebody's."""
 _FORMAT = "foveal-deidentification"
 _VERSION = 1
 
@@ -89,7 +92,7 @@ class Journal:
             self._take(_lines(whole), settings)
         out.mkdir(parents=True, exist_ok=True)
         for half in out.rglob(".*"):  # what a killed run was writing
-            if half != self._path:
+            if _HALF.fullmatch(half.name) and half.is_file():
                 half.unlink()
         header = {"format": _FORMAT, "version": _VERSION, "settings": settings}
         write_atomically(self._path, whole or f"{json.dumps(header)}\n".encode())
@@ -126,7 +129,7 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
+    hidden = path.with_name(f".{path.name}.half-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

@@ -11,15 +11,24 @@ from foveal.images.deidentification.record import write_atomically
 from foveal.images.deidentification.tree import Found, renamed
 
 _PERSONS = ("patient", "eye", "visit")
+_PLAIN_COLUMN = "eye"
+"""The one of them in which a side alone names nobody; Ou is also a person's name."""
 _SIDES = ("r", "l", "od", "os", "ou", "right", "left", "both")
 
 
 def clean_manifest(
-    path: Path, key: SecretKey, found: Sequence[Found], *, keep_columns: tuple[str, ...]
+    path: Path,
+    key: SecretKey,
+    found: Sequence[Found],
+    *,
+    root: Path,
+    keep_columns: tuple[str, ...],
 ) -> bytes:
     """A CSV table with its images, patients, eyes and visits renamed as files and folders are.
 
-    Columns that are neither these nor asked for are left out.
+    An image that is named by its whole path, or by that from the input or from the table, gets the
+    name of that very file: two files may differ in nothing but their suffix. Columns that are
+    neither these nor asked for are left out.
 
     Raises:
         ImageError: A file that cannot be read, has no column image or patient, or not one that is
@@ -37,7 +46,7 @@ def clean_manifest(
             f"the manifest {path} has the columns {', '.join(map(str, names))}; it needs image or "
             f"patient{' and ' * bool(missing)}{', '.join(missing)}"
         )
-    photographs = {file.path.stem for file in found}
+    new = _NewNames(key, found, roots=(root, path.parent))
     text = StringIO()
     writer = csv.DictWriter(text, taken, lineterminator="\n")
     writer.writeheader()
@@ -46,7 +55,7 @@ def clean_manifest(
             {
                 name: (row[name] or "")
                 if name in keep_columns
-                else _new(name.lower(), row[name] or "", key, photographs)
+                else new.of(name.lower(), row[name] or "")
                 for name in taken
             }
         )
@@ -70,9 +79,22 @@ def _renames(name: str) -> bool:
     return name.lower() in ("image", *_PERSONS)
 
 
-def _new(column: str, value: str, key: SecretKey, photographs: set[str]) -> str:
-    if not value or value.lower() in _SIDES:
-        return value
-    if column == "image":
-        return renamed(value, key, photographs=photographs)
-    return key.alias(value)
+class _NewNames:
+    """What stands in a table, and what stands there afterwards."""
+
+    def __init__(self, key: SecretKey, found: Sequence[Found], *, roots: Sequence[Path]) -> None:
+        self._key, self._roots = key, roots
+        self._names = {file.path.absolute(): file.name for file in found}
+        self._photographs = {file.path.stem for file in found}
+
+    def of(self, column: str, value: str) -> str:
+        """The new form of a value."""
+        if not value or (column == _PLAIN_COLUMN and value.lower() in _SIDES):
+            return value
+        return self._key.alias(value) if column != "image" else self._image(value)
+
+    def _image(self, value: str) -> str:
+        plain = value.replace("\\", "/")
+        named = (self._names.get(root.absolute() / plain) for root in self._roots)
+        found = next((name for name in named if name is not None), None)
+        return found or renamed(value, self._key, photographs=self._photographs)
