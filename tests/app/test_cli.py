@@ -142,6 +142,7 @@ def test_check_gives_the_facts_of_images_and_their_field(checked_folder, capsys)
     first, second = json.loads(capsys.readouterr().out)
     assert first["grid"] == "64 rows x 64 columns, 3 channel(s)"
     assert first["field of view"].startswith("63.")
+    assert first["quality.focus"].endswith("% of local brightness")
     assert "text file" in second["problem"]
     black = checked_folder / "black.png"
     PillowImage.fromarray(np.zeros((9, 9), np.uint8)).save(black)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from foveal.core import Image, Modality, Volume
     from foveal.models import Description, Model
 
@@ -186,6 +188,23 @@ def _facts(image: "Image") -> dict[str, object]:
         **facts,
         "field of view": f"{100 * field.mean():.1f} % of the picture, rows {rows[0]} to "
         f"{rows[-1]}, columns {columns[0]} to {columns[-1]}",
+        **_quality(image, field),
+    }
+
+
+def _quality(image: "Image", field: "np.ndarray") -> dict[str, object]:
+    from foveal.images.quality import MEANINGS, quality
+
+    found = quality(image, field)
+    return {
+        f"quality.{name}": f"{value:.3g} {MEANINGS[name].unit}"
+        + (
+            f", usually {found.usual[name].low:g} to {found.usual[name].high:g}"
+            if name in found.usual
+            else ""
+        )
+        for name, value in found.values.items()
+        if value is not None
     }
 
 
