@@ -2,8 +2,6 @@
 
 import csv
 
-import numpy as np
-import PIL.Image
 import pytest
 
 from foveal.app.demonstration import DEMOS, write_demo
@@ -23,12 +21,14 @@ def test_the_demo_s_plan_names_a_cohort_with_masks_and_a_model_that_knows_its_cl
         rows = list(csv.DictReader(file))
     assert sorted(row["grade"] for row in rows) == ["0", "1", "2"]
     for row in rows:
-        picture = np.asarray(PIL.Image.open(tmp_path / row["image"]))
-        assert picture.ndim == (2 if modality == "oct" else 3)
+        picture = read(tmp_path / row["image"])
+        assert len(picture.pixels) == (1 if modality == "oct" else 3)
+        assert (picture.spacing_mm is not None) == (modality == "oct")
         masks = list((tmp_path / "masks").glob(f"{(tmp_path / row['image']).stem}_*.png"))
         assert bool(masks) == (row["grade"] != "0")
     (mask, *_) = sorted((tmp_path / "masks").iterdir())
-    image = read(tmp_path / "images" / f"{mask.stem.partition('_')[0]}.png")
+    (file,) = (tmp_path / "images").glob(f"{mask.stem.partition('_')[0]}.*")
+    image = read(file)
     (region, *_) = read_regions(mask, image=image)
     assert region.kind == "lesion"
     model = load(tmp_path / "model" / DEMOS[modality].card.name, trust=True)

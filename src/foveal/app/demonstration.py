@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
-from foveal.core import Modality, StoreError
+from foveal.core import Image, Modality, StoreError
 from foveal.synthetic import (
     Eye,
     FrontEye,
@@ -119,19 +119,36 @@ def write_demo(folder: Path, *, eyes: int, seed: int, modality: Modality = "fund
 
 def _write_eye(eye: AnyEye, folder: Path, number: int) -> dict[str, object]:
     stem = f"eye{number:02d}"
-    pixels = np.rint(eye.image.pixels * 255).astype(np.uint8).transpose(1, 2, 0)
-    PillowImage.fromarray(pixels.squeeze()).save(folder / "images" / f"{stem}.png")
+    name = _write_image(eye.image, folder / "images", stem)
     for region in eye.regions:
         if region.kind == "lesion" and region.mask.any():
-            name = region.name.replace(" ", "-")
-            PillowImage.fromarray(region.mask).save(folder / "masks" / f"{stem}_{name}.png")
+            code = region.name.replace(" ", "-")
+            PillowImage.fromarray(region.mask).save(folder / "masks" / f"{stem}_{code}.png")
     return {
-        "image": f"images/{stem}.png",
+        "image": f"images/{name}",
         "patient": eye.image.patient,
         "eye": eye.image.eye,
         "laterality": eye.image.laterality,
         "grade": eye.grade if isinstance(eye, Eye) else eye.label,
     }
+
+
+def _write_image(image: Image, folder: Path, stem: str) -> str:
+    """Photographs as PNG; sections as DICOM, which keeps how large their pixels are."""
+    pixels = np.rint(image.pixels * 255).astype(np.uint8)
+    if image.spacing_mm is None:
+        PillowImage.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{stem}.png")
+        return f"{stem}.png"
+    from foveal.synthetic.dicom import ophthalmic_tomography  # pydicom is slow to import
+
+    dataset = ophthalmic_tomography(
+        pixels,
+        spacing_mm=image.spacing_mm,
+        laterality="L" if image.laterality == "left" else "R",
+        patient=image.patient or "P000",
+    )
+    dataset.save_as(folder / f"{stem}.dcm")
+    return f"{stem}.dcm"
 
 
 def _model_files(card: Path) -> list[Path]:
