@@ -104,9 +104,8 @@ def _missing(directory: Path, there: set[Path]) -> Iterator[DicomFile]:
         if not parts:
             continue
         path = directory.parent.joinpath(*parts)
-        if any(part in ("..", ".") or PurePosixPath(part).name != part for part in parts) or (
-            not path.resolve().is_relative_to(inside)
-        ):
+        odd = any(part in ("..", ".") or not _is_name(part) for part in parts)
+        if odd or not path.resolve().is_relative_to(inside):
             yield DicomFile(
                 path=directory, why_not="names a file outside its folder, which is not followed"
             )
@@ -116,6 +115,10 @@ def _missing(directory: Path, there: set[Path]) -> Iterator[DicomFile]:
                 why_not="is named by the DICOMDIR and is not there, or is no DICOM file; "
                 "copy the export again",
             )
+
+
+def _is_name(part: str) -> bool:
+    return "\0" not in part and PurePosixPath(part).name == part
 
 
 def _parts(entry: Dataset) -> list[str]:

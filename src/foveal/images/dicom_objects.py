@@ -1,7 +1,6 @@
 """What a DICOM file holds: opened safely, and sorted into pictures, volumes and everything else."""
 
 import struct
-import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydicom.uid import (
 )
 
 from foveal.core import ImageError
+from foveal.images.quiet import quiet
 
 _OPHTHALMIC = "1.2.840.10008.5.1.4.1.1.77.1.5."
 
@@ -87,9 +87,8 @@ def open_dicom(path: Path, *, assume_dicom: bool = False, header_only: bool = Fa
         ImageError: Not DICOM, damaged, or deflated from an absurd size.
     """
     try:
-        _check_inflated(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they quote what stands in the file
+        with quiet("pydicom"):
+            _check_inflated(path)
             dataset = pydicom.dcmread(path, force=assume_dicom, stop_before_pixels=header_only)
             for _ in (*dataset.file_meta, *dataset.iterall()):  # pydicom converts when asked
                 pass

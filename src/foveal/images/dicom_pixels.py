@@ -5,14 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Integer
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.encaps import get_frame
-from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID, RLELossless
 
 from foveal.core import Grid, ImageError
 from foveal.images import header
-from foveal.images.dicom_jpeg import DECODERS, stream_grid
+from foveal.images.dicom_decoding import decoded_frame
 from foveal.images.dicom_objects import DAMAGE
 from foveal.images.grey import grey_levels
 from foveal.images.raster import Facts, Raster, display, profile_name
@@ -86,51 +83,14 @@ def _stored(dataset: FileDataset, index: int) -> Integer[np.ndarray, "row column
         raise ImageError(
             f"holds {color or 'unnamed'} colours, which are not read; export it as RGB"
         )
-    decoder = _decoder(UID(str(dataset.file_meta.TransferSyntaxUID)))
+    count, said = frame_count(dataset), grid(dataset)
     try:
-        _check_stream(dataset, index)
-        stored, told = decoder.as_array(dataset, index=index)
-        if color == "PALETTE COLOR":
-            stored = apply_color_lut(stored, dataset)
+        stored = decoded_frame(dataset, index, count=count, grid=said)
+        return apply_color_lut(stored, dataset) if color == "PALETTE COLOR" else stored
     except DAMAGE as error:
         raise ImageError(
             "has pixels that cannot be decoded; it may be damaged, export it again"
         ) from error
-    if str(told["photometric_interpretation"]).startswith("YBR"):
-        raise ImageError(f"holds {color} colours that its compression has not; export it as RGB")
-    return stored
-
-
-def _decoder(syntax: UID) -> Decoder:
-    if syntax in DECODERS:
-        return DECODERS[syntax]
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
-        raise ImageError(
-            f"is compressed as {syntax.name}, which is not read; export it uncompressed"
-        ) from None
-    if not decoder.is_available:
-        raise ImageError(
-            f"is compressed as {syntax.name}, and a package that foveal came with is missing "
-            f"({'; '.join(decoder.missing_dependencies)}); install foveal again"
-        )
-    return decoder
-
-
-def _check_stream(dataset: FileDataset, index: int) -> None:
-    """Refuse a stream that would take more memory than its header admits."""
-    syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
-    if not syntax.is_encapsulated or syntax == RLELossless:
-        return
-    count = frame_count(dataset)
-    stream = get_frame(dataset.PixelData, index, number_of_frames=count)
-    found, said = stream_grid(stream), grid(dataset)
-    if found is not None and found != said:
-        raise ImageError(
-            f"says it is {said[0]} x {said[1]} (row x column), but its compressed picture is "
-            f"{found[0]} x {found[1]}; export it again"
-        )
 
 
 def _overlays(dataset: Dataset) -> Facts:

@@ -8,6 +8,7 @@ from PIL import Image as PillowImage
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, TiffFile, TiffPage
 
 from foveal.core import ImageError
+from foveal.images.quiet import unlogged
 from foveal.images.raster import (
     ORIENTATION,
     Facts,
@@ -40,7 +41,7 @@ def read_tiff(path: Path, frame: int | None, max_pixels: int) -> Raster:
     Raises:
         ImageError: Several pages and no `frame`, a too large page, or samples that cannot be shown.
     """
-    with TiffFile(path) as file:
+    with unlogged("tifffile"), TiffFile(path) as file:
         return page_raster(_page(file, frame), max_pixels)
 
 

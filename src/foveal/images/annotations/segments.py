@@ -11,11 +11,12 @@ from jaxtyping import Bool
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.pixels.utils import pixel_array
 
 from foveal.core import Grid, Image, ImageError
 from foveal.images.annotations.marks import Mark, Picture
 from foveal.images.annotations.shapes import Bits
+from foveal.images.dicom_decoding import decoded_frame
+from foveal.images.quiet import quiet
 from foveal.images.raster import check_size
 from foveal.images.reading import MAX_PIXELS
 
@@ -35,7 +36,8 @@ Reference = tuple[str, int | None]
 def is_segmentation(path: Path) -> bool:
     """Whether a DICOM file says that it is a segmentation."""
     try:
-        found = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+        with quiet("pydicom"):
+            found = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
         return str(found.get("SOPClassUID", "")) in SEGMENTATION
     except _DAMAGE:
         return False
@@ -50,12 +52,13 @@ def read_segments(path: Path, image: Image | None, threshold: float) -> list[Pic
         ImageError: A damaged or too large object, or frames that do not say what they show.
     """
     try:
-        found = dcmread(path)
-        for _ in found.iterall():  # pydicom converts when asked, so a broken value shows here
-            pass
+        with quiet("pydicom"):
+            found = dcmread(path)
+            for _ in found.iterall():  # pydicom converts when asked, so a broken value shows here
+                pass
         grid = int(found.Rows), int(found.Columns)
         check_size(*grid, MAX_PIXELS)
-        if int(found.get("NumberOfFrames", 1)) > _MAX_FRAMES:
+        if _count(found) > _MAX_FRAMES:
             raise ImageError(f"holds {found.NumberOfFrames} frames, more than are read")
         frames = _frames(found)
         names = {int(s.SegmentNumber): str(s.SegmentLabel) for s in found.SegmentSequence}
@@ -80,7 +83,8 @@ def read_segments(path: Path, image: Image | None, threshold: float) -> list[Pic
 def sop_instance(path: Path) -> str | None:
     """The SOP instance in a file; `None` where it is no DICOM file, or not there any more."""
     try:
-        found = dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+        with quiet("pydicom"):
+            found = dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
     except _DAMAGE:
         return None
     return str(found.get("SOPInstanceUID") or "") or None
@@ -128,9 +132,11 @@ def _marks(
 ) -> list[Mark]:
     grader = str(found.get("ContentCreatorName") or "") or None
     masks: dict[int, Bool[np.ndarray, "row column"]] = {}
+    count = _count(found)
     for index, number in frames:
         try:
-            values = pixel_array(found, index=index).reshape(grid)
+            frame = decoded_frame(found, index, count=count, grid=grid)
+            values = frame.reshape(grid)
             # A label map tells its segments by value, and 0 is what is in none of them.
             for segment in [n for n in names if n > 0] if number is None else [number]:
                 drawn = _drawn(found, values, segment, threshold)
@@ -144,6 +150,10 @@ def _marks(
         Mark(label=names[number], shape=Bits(mask, of=grid), grader=grader)
         for number, mask in masks.items()
     ]
+
+
+def _count(found: Dataset) -> int:
+    return int(found.get("NumberOfFrames", 1))
 
 
 def _drawn(

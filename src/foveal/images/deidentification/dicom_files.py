@@ -1,7 +1,6 @@
 """DICOM files: pixels decoded, every attribute through the profile, a new file header."""
 
 import struct
-import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -10,11 +9,9 @@ import numpy as np
 import pydicom
 from jaxtyping import Bool, Float, Shaped
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.encaps import get_frame
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
+from pydicom.uid import ExplicitVRLittleEndian
 
 from foveal.core import Image, ImageError, Modality
 from foveal.images.deidentification.dataset import deidentify_dataset
@@ -22,7 +19,8 @@ from foveal.images.deidentification.key import SecretKey
 from foveal.images.deidentification.looking import Look, Ocr, look
 from foveal.images.deidentification.photographs import Cleaned
 from foveal.images.deidentification.profile import Profile
-from foveal.images.dicom_jpeg import DECODERS, stream_grid
+from foveal.images.dicom_decoding import decoded_frame
+from foveal.images.quiet import quiet
 from foveal.images.raster import check_size
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -67,15 +65,14 @@ def clean_dicom(
     Raises:
         ImageError: Damaged, too large, no image, or compressed in a way that cannot be decoded.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # pydicom quotes values that are not valid
-        try:
+    try:
+        with quiet("pydicom"):
             return _clean(path, key, profile, blank_outside, ocr, max_pixels)
-        except _DAMAGE as error:
-            raise ImageError(
-                "is not a readable DICOM image; it may be damaged, or compressed in a way that is "
-                "not read; export it again, uncompressed"
-            ) from error
+    except _DAMAGE as error:
+        raise ImageError(
+            "is not a readable DICOM image; it may be damaged, or compressed in a way that is "
+            "not read; export it again, uncompressed"
+        ) from error
 
 
 def _clean(
@@ -130,30 +127,16 @@ def _count(dataset: Dataset) -> int:
 
 def _frames(dataset: FileDataset) -> _Frames:
     """All frames, YBR as RGB, without what hides in bits that no pixel uses."""
-    frames = np.stack([_frame(dataset, index) for index in range(_count(dataset))])
+    count, grid = _count(dataset), (int(dataset.Rows), int(dataset.Columns))
+    frames = np.stack(
+        [decoded_frame(dataset, index, count=count, grid=grid) for index in range(count)]
+    )
     if str(dataset.PhotometricInterpretation).startswith("YBR"):
         dataset.PhotometricInterpretation = "RGB"
     spare = 8 * frames.dtype.itemsize - int(dataset.BitsStored)
     if spare > 0:  # up and down again: the sign comes back where there is one
         frames = (frames << spare) >> spare
     return frames
-
-
-def _frame(dataset: FileDataset, index: int) -> Shaped[np.ndarray, "row column *channel"]:
-    """One frame by the decoders that `read` uses; gdcm ends the process on a damaged stream."""
-    syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
-    decoder = DECODERS.get(syntax) or get_decoder(syntax)
-    if syntax.is_encapsulated:
-        stream = get_frame(dataset.PixelData, index, number_of_frames=_count(dataset))
-        said = int(dataset.Rows), int(dataset.Columns)
-        if syntax != RLELossless and stream_grid(stream) not in (None, said):
-            raise ImageError("has a compressed picture of another size than its header says")
-    plugins = [name for name in decoder.available_plugins if name != "gdcm"]
-    chosen = plugins[0] if syntax.is_encapsulated and plugins else ""
-    frame, told = decoder.as_array(dataset, index=index, decoding_plugin=chosen)
-    if str(told["photometric_interpretation"]).startswith("YBR"):
-        raise ImageError("holds colours that its compression has not; export it as RGB")
-    return frame
 
 
 def _put(frames: _Frames, dataset: FileDataset) -> None:

@@ -15,6 +15,7 @@ from foveal.images.oct.sections import (
     one_grey,
 )
 from foveal.images.photo import DAMAGE
+from foveal.images.quiet import unlogged
 from foveal.images.raster import display
 from foveal.images.tiff import full_pages, page_raster
 
@@ -26,7 +27,7 @@ def read_stack(path: Path, *, sections: Sections, max_pixels: int, sha256: str) 
         ImageError: A damaged file, one page only, or pages that differ.
     """
     try:
-        with TiffFile(path) as file:
+        with unlogged("tifffile"), TiffFile(path) as file:
             pages = full_pages(file)
             if len(pages) < 2:
                 raise ImageError(f"holds {len(pages)} page(s); one section is read by foveal.read")
