@@ -38,7 +38,7 @@ def read_manifest(path: Path, labels: Sequence[str] = ()) -> Iterator[Mapping[st
                 f"{len(head[1])} columns; put quotes around a cell that holds a comma"
             )
         row = {name: _told(name, cells[place].strip()) for name, place in columns.items()}
-        if not row["image"]:
+        if not row["image"] or "\0" in row["image"]:
             raise PlanError(f"the manifest {path} names no image in line {line}")
         yield row
 

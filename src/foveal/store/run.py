@@ -211,7 +211,7 @@ class Run:
             return []
         found = []
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(json.JSONDecodeError):
+            with suppress(ValueError, RecursionError):
                 found.append(json.loads(line))
         return found
 
