@@ -136,7 +136,7 @@ def _write_eye(eye: AnyEye, folder: Path, number: int) -> dict[str, object]:
 def _write_image(image: Image, folder: Path, stem: str) -> str:
     """Photographs as PNG; sections as DICOM, which keeps how large their pixels are."""
     pixels = np.rint(image.pixels * 255).astype(np.uint8)
-    if image.spacing_mm is None:
+    if image.modality != "oct" or image.spacing_mm is None:
         PillowImage.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{stem}.png")
         return f"{stem}.png"
     from foveal.synthetic.dicom import ophthalmic_tomography  # pydicom is slow to import
