@@ -16,10 +16,13 @@ from highdicom._standard_utils import (
     get_sop_class_iod_map,
 )
 from pydicom.dataset import Dataset
+from pydicom.pixels.encoders import RLELosslessEncoder
+from pydicom.uid import RLELossless
 
 from foveal.report.dicom import source_of
 from foveal.report.dicom.building import KINDS, objects_of
 from foveal.report.dicom.geometry import derived_frame
+from foveal.synthetic.dicom import ophthalmic_photograph
 
 SOURCES = tuple(dicom_sources.sources())
 ONE_FRAME = [name for name in SOURCES if "volume" not in name]
@@ -286,3 +289,44 @@ def test_another_grid_than_the_source_has_is_refused():
     dataset.Rows = 2 * ROWS
     with pytest.raises(ValueError, match="carry it onto the source's pixels"):
         list(objects_of(source_of(dataset), [explanation([1])], MAKER))
+
+
+@pytest.mark.parametrize(
+    ("characters", "name"),
+    [
+        pytest.param(["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎", id="Japanese"),
+        pytest.param(["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동", id="Korean"),
+        pytest.param("GB18030", "Wang^XiaoDong=王^小东", id="Chinese"),
+        pytest.param("ISO_IR 144", "Иванова^Анна", id="Russian"),
+        pytest.param("ISO_IR 100", "Müller^Änne", id="Western European"),
+        pytest.param(None, "Miller^Ann", id="not stated"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["1-picture", "2-segments", "4-map", "5-numbers"])
+def test_a_patient_has_the_same_name_in_whatever_characters(tmp_path, characters, name, kind):
+    written = ophthalmic_photograph(
+        dicom_sources.colours(), PatientName=name, SpecificCharacterSet=characters
+    )
+    written.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    source = source_of(pydicom.dcmread(tmp_path / "a.dcm"))
+    made = {m.name: m.dataset for m in objects_of(source, [explanation([1])], MAKER)}
+    made[f"{kind}-001.dcm"].save_as(tmp_path / "b.dcm", enforce_file_format=True)
+    again = pydicom.dcmread(tmp_path / "b.dcm")
+    assert (again.PatientName, again.SpecificCharacterSet) == (name, "ISO_IR 192")
+
+
+def test_no_encoder_is_asked_that_ends_the_process(monkeypatch):
+    def ends_the_process(*_: object) -> bytes:
+        raise AssertionError("gdcm was asked for frames of an odd number of pixels")
+
+    monkeypatch.setattr(RLELosslessEncoder, "_available", {"gdcm": ends_the_process, **_ENCODERS})
+    names = {
+        made.dataset.file_meta.TransferSyntaxUID: made.name
+        for made in objects_of(
+            source_of(ophthalmic_photograph(dicom_sources.colours())), [explanation([1])], MAKER
+        )
+    }
+    assert names[RLELossless] == "3-strength-001.dcm"
+
+
+_ENCODERS = dict(RLELosslessEncoder._available)

@@ -5,7 +5,7 @@ from typing import Any
 
 import highdicom
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from foveal.report.dicom.codes import scheme_item
 from foveal.report.dicom.shown import Explanation
@@ -67,6 +67,15 @@ def finished(made: Dataset, source: Source) -> Dataset:
         if keyword in source.dataset:
             made[keyword] = source.dataset[keyword]
     return made
+
+
+def compressed(made: Dataset) -> None:
+    """Its native pixels as RLE.
+
+    By an encoder that is named: highdicom and pydicom take the first that is installed, and gdcm's
+    ends the whole process at frames of an odd number of pixels.
+    """
+    made.compress(RLELossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
 
 
 def long_string(text: str) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 import highdicom
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import RLELossless
 
 from foveal.report.colour import Scale
-from foveal.report.dicom.making import Maker, Place, Series, finished
+from foveal.report.dicom.making import NATIVE, Maker, Place, Series, compressed, finished
 from foveal.report.dicom.plate import WARNING, plate
 from foveal.report.dicom.shown import Explanation, Shown
 from foveal.report.dicom.source import Source
@@ -45,11 +44,12 @@ def _capture(source: Source, pixels: np.ndarray, place: Place, maker: Maker) -> 
         bits_allocated=8,
         coordinate_system="PATIENT",
         patient_orientation=("L", "F"),
-        transfer_syntax_uid=RLELossless,
+        transfer_syntax_uid=NATIVE,
         specific_character_set=known.get("SpecificCharacterSet"),
         **maker.equipment,
         **place,
     )
+    compressed(made)
     made.PatientOrientation = source.patient_orientation  # type 2C: unknown where unstated
     made.ConversionType = "WSD"
     for keyword in _TAKEN_OVER:

@@ -10,11 +10,18 @@ import numpy as np
 from highdicom.content import AlgorithmIdentificationSequence
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import RLELossless
 
 from foveal.report.colour import Scale
 from foveal.report.dicom.codes import EVIDENCE_SHARE, HIGHLIGHTED, METHOD_FAMILY
-from foveal.report.dicom.making import NATIVE, Maker, Place, described, finished, long_string
+from foveal.report.dicom.making import (
+    NATIVE,
+    Maker,
+    Place,
+    compressed,
+    described,
+    finished,
+    long_string,
+)
 from foveal.report.dicom.positions import positions_of
 from foveal.report.dicom.shown import SHARES, Explanation
 from foveal.report.dicom.source import Source
@@ -75,7 +82,7 @@ def _segmentation(
             for number, label in enumerate(labels, 1)
         ],
         max_fractional_value=LEVELS,
-        transfer_syntax_uid=NATIVE if kind == "BINARY" else RLELossless,
+        transfer_syntax_uid=NATIVE,
         content_label="EXPLANATION",
         content_description=described(explanation, source),
         plane_positions=positions_of(source, explanation),
@@ -83,6 +90,8 @@ def _segmentation(
         **maker.equipment,
         **place,
     )
+    if kind == "FRACTIONAL":
+        compressed(made)
     if "AnatomicRegionSequence" in source.dataset:  # the eye, and its side
         for segment in made.SegmentSequence:
             segment.AnatomicRegionSequence = source.dataset.AnatomicRegionSequence

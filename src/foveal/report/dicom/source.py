@@ -25,6 +25,7 @@ _EMPTY_IF_MISSING = (
 _NOT_THE_PATIENT = (
     *_NEEDED,
     *("Rows", "Columns", "NumberOfFrames", "Modality", "BurnedInAnnotation"),
+    "SpecificCharacterSet",
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
     *("ImageLaterality", "Laterality", "AnatomicRegionSequence", "PatientOrientation"),
 )
@@ -34,6 +35,8 @@ _GEOMETRY = (
     *("ImageOrientationPatient", "ImagePositionPatient", "SliceThickness"),
     *("ImageOrientationSlide", "ImageCenterPointCoordinatesSequence"),
 )
+_UNICODE = "ISO_IR 192"
+"""UTF-8 (PS3.3 C.12.1.1.2)."""
 _SIDES: dict[Laterality, str] = {"right": "R", "left": "L"}
 
 
@@ -82,6 +85,7 @@ def source_of(
             f"has no {', '.join(missing)}, so nothing can refer to it; export it again"
         )
     copied = _copied(dataset, (element.keyword for element in dataset[:_PIXELS]))
+    _write_as_unicode(copied)
     geometry = geometry_of(copied)
     side, _ = header.laterality(header.places(copied, 0))
     if identity == "pseudonym":
@@ -116,6 +120,19 @@ def _copied(dataset: Dataset, keywords: Iterable[str]) -> Dataset:
         if keyword and keyword in dataset:
             copied.add(deepcopy(dataset[keyword]))
     return copied
+
+
+def _write_as_unicode(dataset: Dataset) -> None:
+    """What was read in the hospital's character set is written in one that has every character.
+
+    highdicom takes over but one character set, and names in Japanese and Korean need two; the
+    words of a run may be in yet another script.
+    """
+    for element in dataset.iterall():
+        if element.VR == "PN" and not element.is_empty:
+            names = element.value if element.VM > 1 else [element.value]
+            element.value = [str(name) for name in names]  # without the bytes it was read from
+    dataset.SpecificCharacterSet = _UNICODE
 
 
 def _pseudonymised(dataset: Dataset, pseudonym: str) -> Dataset:
