@@ -15,7 +15,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import JPEGBaseline8Bit, ParametricMapStorage
 
 from foveal.images import read
 from foveal.images.deidentification.dataset import deidentify_dataset
@@ -430,6 +430,26 @@ def test_text_beside_the_eye_is_held_or_made_black_and_said(tmp_path, blank):
         not blank, blank, blank,
     )  # fmt: skip
     assert (clean.pixel_array[48] == eye()[48]).all()
+
+
+@pytest.mark.parametrize("burned_in", ["YES", None])
+def test_pixels_that_a_person_must_look_at_are_not_called_clean(tmp_path, burned_in):
+    dataset = ophthalmic_photograph(eye(), BurnedInAnnotation=burned_in)
+    reasons, clean = held(tmp_path, dataset, blank_outside=True)
+    codes = {item.CodeValue for item in clean.DeidentificationMethodCodeSequence}
+    assert reasons
+    assert "113101" not in codes
+
+
+def test_what_lies_behind_the_last_number_of_a_map_goes(tmp_path):
+    dataset = ophthalmic_photograph(eye()[..., 0])
+    numbers = np.arange(SIDE * SIDE, dtype="<f4")
+    del dataset.PixelData
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = ParametricMapStorage
+    dataset.BitsAllocated = 32
+    dataset.FloatPixelData = numbers.tobytes() + b"Zq0001##"
+    _, clean = held(tmp_path, dataset)
+    assert clean.FloatPixelData == numbers.tobytes()
 
 
 @pytest.mark.parametrize("kind", ["photograph", "tomography"])

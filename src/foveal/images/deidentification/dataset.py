@@ -48,7 +48,8 @@ def deidentify_dataset(
         dataset: What was read; it stays as it is.
         key: From it come UIDs, pseudonyms and the shift of dates.
         profile: What is kept.
-        blanked: Whether everything outside the field was made black, which is then recorded.
+        blanked: Whether everything outside the field was made black and nothing is left to look at,
+            which is then recorded.
     """
     person = person_of(dataset)
     walker = _Walker(key=key, profile=profile, person=person, counts=Counter())

@@ -28,6 +28,9 @@ _SECONDARY = f"{_STORAGE}7"
 _TOMOGRAPHY = (f"{_STORAGE}77.1.5.4", f"{_STORAGE}77.1.5.8")
 _COMPUTED = {f"{_STORAGE}30": "a parametric map", f"{_STORAGE}66.4": "a segmentation"}
 
+_FLOATS = {"FloatPixelData": 4, "DoubleFloatPixelData": 8}
+"""Bytes of a pixel."""
+
 _MOST_BYTES = 4 * 2**30
 
 _DAMAGE = (
@@ -98,8 +101,11 @@ def _clean(
         _put(frames, dataset)
     elif "PixelData" in dataset:
         _cut_bits(dataset)
+    _cut_floats(dataset)
     reasons = (*_said(dataset), *_seen(looks, blanked=blanked))
-    clean, counts = deidentify_dataset(dataset, key=key, profile=profile, blanked=blanked)
+    clean, counts = deidentify_dataset(
+        dataset, key=key, profile=profile, blanked=blanked and not reasons
+    )
     actions = {f"{name} {action}": count for (name, action), count in counts.items()}
     return Cleaned(data=_file(clean), reasons=reasons, notes=notes, actions=actions)
 
@@ -112,7 +118,7 @@ def _check(dataset: FileDataset, max_pixels: int) -> None:
             "is no DICOM image of a standard kind (a DICOMDIR, or a class of one vendor); "
             "it is left out"
         )
-    if not any(word in dataset for word in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+    if not any(word in dataset for word in ("PixelData", *_FLOATS)):
         raise ImageError("is a DICOM object without pixels, such as a report; it is left out")
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     check_size(rows, columns, max_pixels)
@@ -160,6 +166,14 @@ def _cut_bits(dataset: FileDataset) -> None:
     bits = int(dataset.Rows) * int(dataset.Columns) * _count(dataset)
     length = -(-bits // 8)
     dataset.PixelData = dataset.PixelData[:length] + bytes(length % 2)
+
+
+def _cut_floats(dataset: FileDataset) -> None:
+    """Maps of floating-point numbers stay; what lies behind the last pixel goes."""
+    pixels = int(dataset.Rows) * int(dataset.Columns) * _count(dataset)
+    for word, size in _FLOATS.items():
+        if word in dataset:
+            dataset[word].value = dataset[word].value[: pixels * size]
 
 
 def _displayed(frames: _Frames, dataset: Dataset) -> list[Image]:
