@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from foveal.core import Grid, Image, ImageError, Modality
+from foveal.images.preparation.sliding import grown, opened, window_means
 
 _REDUCED = 512
 
@@ -56,7 +57,7 @@ def field_of_pixels(
     rows, columns = pixels.shape[1:]
     stride = -(-max(rows, columns) // _REDUCED)
     reduced = pixels[:, ::stride, ::stride].max(axis=0)
-    smooth = ndimage.uniform_filter(reduced, 3)
+    smooth = window_means(reduced, (3, 3))
     low, high = np.percentile(smooth, [1, 99])
     if high - low < _FLAT:
         raise ImageError(
@@ -93,7 +94,7 @@ def _on_paper(
     grid = pixels.shape[1], pixels.shape[2]
     other = np.any(np.abs(pixels - paper[:, np.newaxis, np.newaxis]) > _SAME, axis=0)
     blank = np.pad(~other[::stride, ::stride], _PADDING, constant_values=True)
-    rough = _largest_part(~_opened(blank)[_PADDING:-_PADDING, _PADDING:-_PADDING])
+    rough = _largest_part(~opened(blank, _PADDING)[_PADDING:-_PADDING, _PADDING:-_PADDING])
     return _settled(rough, other, stride, grid)
 
 
@@ -119,9 +120,8 @@ def _settled(
     grid: Grid,
 ) -> Bool[np.ndarray, "row column"]:
     """The field found on the reduced copy, its edge where pixels show something."""
-    possible = np.asarray(ndimage.binary_dilation(rough, iterations=2))
-    certain = np.asarray(ndimage.binary_erosion(rough, iterations=3, border_value=1))
-    return (shows & _enlarged(possible, stride, grid)) | _enlarged(certain, stride, grid)
+    possible, impossible = grown(rough, 2), grown(~rough, 3)
+    return (shows & _enlarged(possible, stride, grid)) | _enlarged(~impossible, stride, grid)
 
 
 def _brighter_part(smooth: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
@@ -142,22 +142,16 @@ def _scan(reduced: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "row col
     # Beyond the image counts as white, so that a thin white bar at its side is found; as black it
     # would take dark vitreous with it.
     white = np.pad(reduced >= _WHITE, _PADDING, constant_values=True)
-    white = _opened(white)[_PADDING:-_PADDING, _PADDING:-_PADDING]
-    padding = ndimage.binary_dilation(white | _opened(reduced <= _BLACK), iterations=2)
-    scan = np.logical_not(padding)
+    white = opened(white, _PADDING)[_PADDING:-_PADDING, _PADDING:-_PADDING]
+    scan = ~grown(white | opened(reduced <= _BLACK, _PADDING), 2)
     if not scan.any():
         raise ImageError("has no field of view: all of it is flat black or white; leave it out")
     return _largest_part(scan)
 
 
-def _opened(mask: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
-    """What is at least as wide as padding is."""
-    # One axis after the other: ten times as fast as a binary opening by a square, and the same.
-    eroded = ndimage.minimum_filter(mask.astype(np.uint8), _PADDING, mode="constant", cval=0)
-    return ndimage.maximum_filter(eroded, _PADDING, mode="constant", cval=0) > 0
-
-
 def _largest_part(mask: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
+    if mask.all():
+        return mask
     parts = np.zeros(mask.shape, np.int32)
     ndimage.label(mask, output=parts)
     sizes = np.bincount(parts.ravel())

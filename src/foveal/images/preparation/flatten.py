@@ -87,7 +87,7 @@ class Flatten(AbstractPreparation):
             raise ValueError(f'degree must be a whole number from 0 to 6 or "none", not {degree!r}')
         if not isinstance(line, str):
             raise ValueError(f"line must be the name of a line, not {line!r}")
-        rows = current_line(image, field, line)
+        _, rows = current_lines(image, field, upper=line, lower=line)
         known = np.flatnonzero(np.isfinite(rows))
         if len(known) <= (degree or 0):
             raise ImageError(f"knows the line {line!r} in {len(known)} columns, too few to flatten")
@@ -115,7 +115,7 @@ class Flatten(AbstractPreparation):
     def pixels_forward(
         self, pixels: Float[np.ndarray, "channel row column"]
     ) -> Float[np.ndarray, "channel row_out column_out"]:
-        return np.stack([_shifted(channel, np.array(self.shifts)) for channel in pixels])
+        return _shifted(pixels, np.array(self.shifts))
 
     def points_forward(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 2"]:
         return points + self._moved(points)
@@ -149,33 +149,37 @@ class Flatten(AbstractPreparation):
         return np.stack([down, np.zeros_like(down)], axis=1)
 
 
-def current_line(
-    image: Image,
-    field: Bool[np.ndarray, "row column"],
-    name: str,
-    *,
-    inner: bool = False,
-) -> Float[np.ndarray, " column"]:
-    """A line by its name, or the found one, on the grid of the image's pixels.
+def current_lines(
+    image: Image, field: Bool[np.ndarray, "row column"], *, upper: str, lower: str
+) -> tuple[Float[np.ndarray, " column"], Float[np.ndarray, " column"]]:
+    """Two lines by their names, or as they are found, on the grid of the image's pixels.
 
     Args:
         image: A section, whose own lines are on its original grid.
         field: Where there is a picture and no padding.
-        name: Of the line, or "found".
-        inner: Whether "found" means the inner boundary of the retina; else the outer one.
+        upper: The name of a line, or "found" for the inner boundary of the retina.
+        lower: The name of a line, or "found" for the outer one.
 
     Raises:
         ImageError: No such line, or no retina found with any confidence.
     """
-    if name != FOUND:
-        return line_on_grid(known_line(image, name), image.steps, image.grid)
+    named = {
+        name: line_on_grid(known_line(image, name), image.steps, image.grid)
+        for name in (upper, lower)
+        if name != FOUND
+    }
+    if FOUND not in (upper, lower):
+        return named[upper], named[lower]
     retina = find_retina(image, field)
     if retina.confidence[0] < LEAST_CONFIDENCE:
         raise ImageError(
             f"shows no retina that could be found (confidence {retina.confidence[0]:.2f}, needed "
             f"{LEAST_CONFIDENCE:g}); give the section a line and name it"
         )
-    return (retina.top if inner else retina.bottom)[0]
+    return (
+        retina.top[0] if upper == FOUND else named[upper],
+        retina.bottom[0] if lower == FOUND else named[lower],
+    )
 
 
 def _polynomial(
@@ -191,11 +195,14 @@ def _polynomial(
 
 
 def _shifted(
-    values: Shaped[np.ndarray, "row column"], shifts: np.ndarray
-) -> Shaped[np.ndarray, "row column"]:
+    values: Shaped[np.ndarray, "*channel row column"], shifts: np.ndarray
+) -> Shaped[np.ndarray, "*channel row column"]:
     """Each column moved down by whole rows, with nothing (0, false) where it came from."""
-    rows = np.arange(len(values))[:, np.newaxis] - shifts
-    inside = (rows >= 0) & (rows < len(values))
-    moved = np.take_along_axis(values, rows.clip(0, len(values) - 1), axis=0)
-    moved[~inside] = 0
+    rows, columns = values.shape[-2:]
+    moved = np.zeros_like(values)
+    ends = [*np.flatnonzero(np.diff(shifts)) + 1, columns]
+    for start, end in zip([0, *ends[:-1]], ends, strict=True):  # columns of one shift go together
+        down = int(shifts[start])
+        free, lost = max(0, down), max(0, -down)
+        moved[..., free : rows - lost, start:end] = values[..., lost : rows - free, start:end]
     return moved

@@ -6,6 +6,8 @@ pixel (antialiased, as in Pillow and PyTorch); where it is finer, it is plain bi
 it is one sparse matrix per axis, which on large photographs is several times faster than Pillow.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import sparse
@@ -35,6 +37,8 @@ def covered_half(
     """The pixels of another grid of which the mask covers at least half the area."""
     if mask.shape == grid:
         return mask
+    if mask.all():  # as the field of most sections
+        return np.ones(grid, bool)
     rows, columns = (_overlaps(old, new) for old, new in zip(mask.shape, grid, strict=True))
     return at_least_half((columns @ (rows @ mask.astype(np.float64)).T).T)
 
@@ -44,6 +48,7 @@ def at_least_half(shares: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "
     return shares >= 0.5 - _ROUNDING
 
 
+@lru_cache(maxsize=16)  # the sections of a volume share their grids
 def _triangles(old: int, new: int) -> sparse.csr_array:
     """The weight of each old pixel in each new one, along one axis."""
     reach = max(old / new, 1.0)
@@ -57,6 +62,7 @@ def _triangles(old: int, new: int) -> sparse.csr_array:
     return sparse.csr_array((entries, (row, pixels[row, place])), shape=(new, old))
 
 
+@lru_cache(maxsize=16)
 def _overlaps(old: int, new: int) -> sparse.csr_array:
     """The share of each new pixel that lies in each old one, along one axis."""
     edges = np.union1d(np.arange(old + 1) / old, np.arange(new + 1) / new)

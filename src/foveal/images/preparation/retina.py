@@ -1,6 +1,7 @@
 """Where the retina lies in a section that nobody has segmented."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -8,6 +9,7 @@ from scipy import ndimage
 
 from foveal.core import Image, ImageError
 from foveal.images.preparation.field import field_of_pixels
+from foveal.images.preparation.sliding import joined
 
 _COLUMNS = 128
 """Sections are searched at about this many columns, and the lines interpolated between them."""
@@ -128,18 +130,19 @@ def _inner_step(
 
 def _best_path(worth: Float[np.ndarray, "slice row column"], steepest: int) -> np.ndarray:
     """The row of each column on the path from the first to the last with the largest sum."""
-    best = worth.copy()
-    for column in range(1, worth.shape[2]):
-        before = best[:, :, column - 1]
-        reach = ndimage.maximum_filter1d(before, 2 * steepest + 1, axis=1, mode="nearest")
-        best[:, :, column] += reach
-    path = np.empty((len(best), worth.shape[2]), int)
-    path[:, -1] = best[:, :, -1].argmax(axis=1)
-    window = np.arange(-steepest, steepest + 1)
-    for column in range(worth.shape[2] - 1, 0, -1):
-        near = (path[:, column, np.newaxis] + window).clip(0, worth.shape[1] - 1)
-        came = np.take_along_axis(best[:, :, column - 1], near, axis=1).argmax(axis=1)
-        path[:, column - 1] = np.take_along_axis(near, came[:, np.newaxis], axis=1)[:, 0]
+    slices, rows, columns = worth.shape
+    width = 2 * steepest + 1
+    best = np.full((columns, slices, rows + width - 1), -np.inf, worth.dtype)
+    best[:, :, steepest:-steepest] = worth.transpose(2, 0, 1)
+    for before, sums in pairwise(best):
+        sums[:, steepest:-steepest] += joined(np.maximum, before, width)
+    path = np.empty((slices, columns), int)
+    path[:, -1] = best[-1].argmax(axis=1) - steepest
+    every, window = np.arange(slices)[:, np.newaxis], np.arange(width)
+    for column in range(columns - 1, 0, -1):
+        first = path[:, column, np.newaxis]  # the margin makes it the first row of the window
+        came = best[column - 1][every, first + window].argmax(axis=1)
+        path[:, column - 1] = first[:, 0] - steepest + came
     return path
 
 

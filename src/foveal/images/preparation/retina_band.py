@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from foveal.core import Image, ImageError
-from foveal.images.preparation.flatten import FOUND, current_line
+from foveal.images.preparation.flatten import FOUND, current_lines
 from foveal.images.preparation.settings import number_in
 from foveal.images.preparation.window import AbstractWindow
 
@@ -52,8 +52,7 @@ class RetinaBand(AbstractWindow):
         for setting, name in (("upper", upper), ("lower", lower)):
             if not isinstance(name, str):
                 raise ValueError(f"{setting} must be the name of a line, not {name!r}")
-        top = current_line(image, field, upper, inner=True)
-        bottom = current_line(image, field, lower)
+        top, bottom = current_lines(image, field, upper=upper, lower=lower)
         if not (np.isfinite(top).any() and np.isfinite(bottom).any()):
             raise ImageError(f"knows {upper!r} or {lower!r} nowhere, so there is no band to cut")
         first, last = int(np.floor(np.nanmin(top))), int(np.ceil(np.nanmax(bottom)))

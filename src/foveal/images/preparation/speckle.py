@@ -3,11 +3,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage
 
 from foveal.core import Image
 from foveal.images.preparation.retouch import AbstractRetouch
 from foveal.images.preparation.settings import number_in
+from foveal.images.preparation.sliding import window_means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +86,11 @@ def _local(
 ) -> tuple[Float[np.ndarray, "channel row column"], Float[np.ndarray, "channel row column"]]:
     """Mean and variance in the window around each pixel."""
     exact = pixels.astype(np.float64)
-    size: Any = (1, *window)
-    mean = ndimage.uniform_filter(exact, size, mode="reflect")
-    square = ndimage.uniform_filter(exact**2, size, mode="reflect")
-    return mean, (square - mean**2).clip(min=0)
+    mean = window_means(exact, window)
+    exact *= exact
+    variance = window_means(exact, window)
+    variance -= mean**2
+    return mean, variance.clip(min=0, out=variance)
 
 
 def _median_variation(
