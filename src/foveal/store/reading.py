@@ -91,9 +91,14 @@ class ShardReader:
         )
 
     def _array(self, name: str, index: int) -> np.ndarray:
-        if self.group is None:
+        if self.group is None or not self._is_there(name):
             raise KeyError(name)
         return np.asarray(self.group[name][index])  # type: ignore[index]
+
+    def _is_there(self, name: str) -> bool:
+        """Zarr reads zeros where a file is missing or empty."""
+        files = (self.folder / tables.ARRAYS / name / "c").rglob("*")
+        return any(file.stat().st_size for file in files if file.is_file())
 
     def _picture(self, name: str | None) -> np.ndarray | None:
         if name is None:

@@ -91,6 +91,7 @@ class ShardWriter:
                 data=stacked,
                 chunks=(1, *stacked.shape[1:]),
                 shards=stacked.shape,
+                config={"write_empty_chunks": True},  # so that what is not there was lost
             )
 
     def _strip(self, view: View) -> str:
