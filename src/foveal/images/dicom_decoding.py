@@ -2,6 +2,7 @@
 
 from jaxtyping import Integer
 from numpy import ndarray
+from pydicom import config
 from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
@@ -31,7 +32,7 @@ def decoded_frame(
     Raises:
         ImageError: A compression that is not read, or a stream of another size than the header.
     """
-    syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
+    syntax = UID(str(dataset.file_meta.TransferSyntaxUID), validation_mode=config.IGNORE)
     decoder = _decoder(syntax)
     plugin = _plugins(decoder)[0] if syntax.is_encapsulated else ""
     if plugin:

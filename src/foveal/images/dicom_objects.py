@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+from pydicom import config
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
@@ -108,7 +109,8 @@ def open_dicom(path: Path, *, assume_dicom: bool = False, header_only: bool = Fa
 
 def class_uid(dataset: Dataset) -> UID:
     """The SOP class; empty when it is missing."""
-    return UID(str(dataset.get("SOPClassUID") or ""))
+    # Without validation, which quotes what is wrong in a warning.
+    return UID(str(dataset.get("SOPClassUID") or ""), validation_mode=config.IGNORE)
 
 
 def class_name(dataset: Dataset) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from tokenize import TokenError
 from types import MappingProxyType
 from typing import Any
 
@@ -14,10 +15,10 @@ from jaxtyping import Float, Shaped
 
 from foveal.core import Grid, ImageError
 from foveal.images.content import about, described, first_bytes, identify
+from foveal.images.patterns import files_of
 from foveal.images.photo import decode
 from foveal.images.raster import Raster, check_size
 from foveal.images.reading import MAX_PIXELS
-from foveal.images.patterns import files_of
 
 _NUMPY, _GZIP = b"\x93NUMPY", b"\x1f\x8b"
 _NIFTI = ((344, b"n+1\0"), (4, b"n+2\0"))
@@ -139,7 +140,7 @@ def _numpy(path: Path) -> Shaped[np.ndarray, "..."]:
     """Mapped from the disk, so that a header cannot ask for more memory than the file has."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, SyntaxError, OverflowError) as error:
+    except (OSError, ValueError, SyntaxError, TokenError, OverflowError, RecursionError) as error:
         raise ImageError(
             "is an npy file that cannot be read: it is damaged, empty or holds Python objects; "
             "save one array of numbers with numpy.save"
