@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pydicom
 import pytest
 import roifile
 import SimpleITK
@@ -349,6 +350,41 @@ def test_a_segmentation_is_found_by_the_object_that_it_refers_to(tmp_path):
         ImageError, match=r"annotates SOP instance 1.2.3.\d, SOP instance 1.2.3.\d$"
     ):
         read_regions(tmp_path / "seg.dcm", image=photograph(tmp_path / "stranger.dcm"))
+
+
+def test_a_photograph_that_only_shares_its_name_with_another_patients_is_told(tmp_path):
+    regions = {name: {"filename": name, "regions": via_regions([RING])} for name in (
+        "anna/eye_1.jpg", "ben/eye_2.jpg"
+    )}  # fmt: skip
+    (tmp_path / "via.json").write_text(json.dumps(regions))
+    read_regions(tmp_path / "via.json", image=photograph("data/anna/eye_1.jpg"))
+    with pytest.warns(FovealWarning, match="annotations of anna/eye_1.jpg are taken"):
+        read_regions(tmp_path / "via.json", image=photograph("data/carla/eye_1.jpg"))
+    only = {name: told for name, told in regions.items() if name.startswith("anna")}
+    (tmp_path / "via.json").write_text(json.dumps(only))  # a folder of the tool's own
+    read_regions(tmp_path / "via.json", image=photograph("data/carla/eye_1.jpg"))
+
+
+def test_marks_on_a_photograph_that_was_turned_are_told(tmp_path):
+    (tmp_path / "via.json").write_text(
+        json.dumps({"a": {"filename": "eye_1.jpg", "regions": via_regions([RING])}})
+    )
+    with pytest.warns(FovealWarning, match="EXIF orientation; marks are taken as drawn on it up"):
+        (region,) = read_regions(tmp_path / "via.json", image=photograph(orientation=3))
+    np.testing.assert_array_equal(region.mask, F)
+
+
+def test_sections_of_a_segmentation_are_not_laid_over_each_other(tmp_path):
+    first, second = (dicom_source(F.shape, f"1.2.3.{number}") for number in (1, 2))
+    second.SeriesInstanceUID, second.StudyInstanceUID = first.SeriesInstanceUID, "1.2.3.1.1"
+    second.FrameOfReferenceUID, second.ImagePositionPatient = first.FrameOfReferenceUID, [0, 0, 1]
+    dicom_seg(tmp_path / "s.dcm", [first, second], np.stack([F, ~F]).astype(np.uint8))
+    made = pydicom.dcmread(tmp_path / "s.dcm")
+    for groups in made.PerFrameFunctionalGroupsSequence:  # both of one object, of no frame of it
+        groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID = "1.2.3"
+    made.save_as(tmp_path / "s.dcm")
+    with pytest.raises(ImageError, match="several frames of segment 1"):
+        read_regions(tmp_path / "s.dcm", image=photograph())
 
 
 @pytest.mark.parametrize(("threshold", "least"), [(None, 128), (0.25, 64)])

@@ -54,6 +54,9 @@ def picture_of(pictures: Sequence[Picture], image: Image | None) -> Picture | No
 
     Raises:
         ImageError: Several pictures and no image to choose by, or two that fit.
+
+    Warns:
+        FovealWarning: The file tells folders apart, and the image lies in none of that name.
     """
     if image is None or image.source is None:
         if len(pictures) == 1:
@@ -63,6 +66,8 @@ def picture_of(pictures: Sequence[Picture], image: Image | None) -> Picture | No
         )
     nameless = [p for p in pictures if not p.names and p.uid is None]
     found = nameless or _by_uid(pictures, image) or _by_name(pictures, Path(image.source))
+    if len(found) == 1 and not nameless and found[0].uid is None:
+        _doubt_folders(found[0], pictures, Path(image.source))
     if len(found) > 1:
         raise ImageError(
             f"mentions the picture {found[0].names[0] if found[0].names else found[0].uid} "
@@ -86,8 +91,18 @@ def regions_in(
 
     Raises:
         ImageError: Another size than the image's, or a size that nothing says.
+
+    Warns:
+        FovealWarning: Marks that were cut or run over themselves, or a photograph that was turned.
     """
     grid = _grid_of(picture, image)
+    if image is not None and "orientation" in image.facts:
+        warnings.warn(
+            "the photograph is turned or mirrored by its EXIF orientation; marks are taken as drawn on "
+            "it upright, as browsers show it, so look at where they lie",
+            FovealWarning,
+            stacklevel=3,
+        )
     joined: dict[tuple[str, str | None], list[Mark]] = {}
     marks = picture.marks()
     for mark in marks:
@@ -166,6 +181,24 @@ def _by_name(pictures: Sequence[Picture], source: Path) -> list[Picture]:
     return files or [
         p for p in pictures if any(PurePosixPath(_base(n)).stem == source.stem for n in p.names)
     ]
+
+
+def _doubt_folders(found: Picture, pictures: Sequence[Picture], source: Path) -> None:
+    """Two patients may both have an eye_1.jpg; the one that the file knows may be the other's."""
+    folders = {_folder(name) for picture in pictures for name in picture.names}
+    own = {_folder(name) for name in found.names}
+    if len(folders) > 1 and "" not in own and source.absolute().parent.name not in own:
+        warnings.warn(
+            f"annotations of {found.names[0]} are taken for this photograph by the file's name "
+            "alone, since its folder has another name; look at where they lie",
+            FovealWarning,
+            stacklevel=3,
+        )
+
+
+def _folder(name: str) -> str:
+    """The folder that a file's name tells; an address on a server tells none."""
+    return "" if "://" in name else PurePosixPath(_plain(name)).parent.name
 
 
 def _plain(name: str) -> str:

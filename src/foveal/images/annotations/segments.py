@@ -139,8 +139,12 @@ def _marks(
             values = frame.reshape(grid)
             # A label map tells its segments by value, and 0 is what is in none of them.
             for segment in [n for n in names if n > 0] if number is None else [number]:
-                drawn = _drawn(found, values, segment, threshold)
-                masks[segment] = masks[segment] | drawn if segment in masks else drawn
+                if segment in masks:
+                    raise ImageError(
+                        f"holds several frames of segment {segment} that do not say which frame of "
+                        "the picture they show; export it with references to the frames"
+                    )
+                masks[segment] = _drawn(found, values, segment, threshold)
         except _DAMAGE as error:
             raise ImageError("has frames that cannot be decoded; export it again") from error
     unnamed = sorted(masks.keys() - names.keys())
