@@ -72,6 +72,7 @@ from foveal.images.preparation import (
     prepare,
     register_step,
     revive,
+    spacing_after,
     stages,
 )
 from foveal.images.reading import MAX_PIXELS, read
@@ -188,6 +189,7 @@ __all__ = [
     "resampled",
     "revive",
     "rim_sectors",
+    "spacing_after",
     "stages",
     "thickness_um",
     "vessels_of",

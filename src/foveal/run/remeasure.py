@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from foveal.core import (
     Attribution,
     FovealWarning,
@@ -20,11 +18,12 @@ from foveal.core import (
 )
 from foveal.explainers.request import MAX_BATCH
 from foveal.images import (
+    Method,
     carry_region,
     has_regions,
-    points_to_original,
     read_regions,
     revive,
+    spacing_after,
 )
 from foveal.measures.baselines import PROTOCOL
 from foveal.models import Model
@@ -51,6 +50,9 @@ def remeasure(
     """Replace the scores of the yardstick's measures, all findings, and regions that are given.
 
     The maps, the prepared images and the steps come from the run; the originals are not needed.
+
+    Of several graders, what they have in common is taken as the run's plan says, by majority where
+    it says several ways. Anatomy that the run has and the masks do not stays.
 
     Args:
         run: A finished run.
@@ -109,15 +111,18 @@ class _Masks:
     pattern: str
     names: Mapping[str, str] | None
     """Behind the pseudonyms; `None` where identity is kept."""
+    consensus: Method
 
     def of(self, case: Case) -> list[Region] | None:
         """The regions of an image on its original grid; `None` where the pattern finds none."""
-        stem = Path(self._name(case)).stem
+        name = Path(self._name(case)).name
+        # A section's name has no suffix, and may have dots.
+        named = f"{name}.png" if "volume" in case.facts else name
         try:
-            image = _image(case.views[0], stem)
+            image = _image(case.views[0], named)
             if not has_regions(self.pattern, image):
                 return None
-            return read_regions(self.pattern, image=image, consensus="majority")
+            return read_regions(self.pattern, image=image, consensus=self.consensus)
         except ImageError as problem:
             nameless = problem.__cause__ if isinstance(problem.__cause__, ImageError) else problem
             raise ImageError(f"{case.id}: {nameless}") from problem
@@ -135,7 +140,7 @@ class _Masks:
 
 def _masks_of(run: Run, pattern: str, key: Path | None) -> _Masks:
     """The masks, all of them read once, so that nothing changes where one cannot be used."""
-    masks = _Masks(pattern, _names_of(run, key))
+    masks = _Masks(pattern, _names_of(run, key), _consensus_of(run))
     found = 0
     names: set[str] = set()
     for case in run.cases():
@@ -163,7 +168,7 @@ def _measured(
         return replace(case, views=views)
     shrink = shrinking(case.grid)
     shown = tuple(replace(r, mask=shrink.mask_forward(r.mask), source=None) for r in given)
-    return replace(case, views=views, regions=shown)
+    return replace(case, views=views, regions=(*shown, *_anatomy_beside(shown, case.regions)))
 
 
 def _view(
@@ -177,7 +182,10 @@ def _view(
     if given is not None:
         carried = [carry_region(region, image) for region in given]
         regions = tuple(replace(c.region, source=None) for c in carried)
-        view = replace(view, regions=regions, losses=losses_of(carried))
+        kept = _anatomy_beside(regions, view.regions)
+        names = {region.name for region in kept}
+        losses = [loss for loss in view.losses if loss.region in names]
+        view = replace(view, regions=(*regions, *kept), losses=(*losses_of(carried), *losses))
     model = next((m for m in models if m.card.name == view.model), None)
     seen = replace(image, spacing_mm=_spacing_mm(case, view), modality=case.modality)
     by_target = {
@@ -186,6 +194,12 @@ def _view(
     }
     explained = tuple(_scored(e, by_target[e.attribution.target]) for e in view.explained)
     return replace(view, explained=explained)
+
+
+def _anatomy_beside(given: Sequence[Region], had: Sequence[Region]) -> tuple[Region, ...]:
+    """The anatomy that an image has and the given masks do not show."""
+    names = {region.name for region in given}
+    return tuple(r for r in had if r.kind == "anatomy" and r.name not in names)
 
 
 def _by_target(view: View) -> dict[str, list[Attribution]]:
@@ -238,14 +252,17 @@ def _look(view: View, image: Image, model: Model) -> Look:
 
 
 def _spacing_mm(case: Case, view: View) -> tuple[float, float] | None:
-    """Of the prepared pixels: by the pixels of the original that one of them spans."""
+    """Of the prepared pixels."""
     if case.spacing_mm is None:
         return None
-    steps = _image(view).steps
-    rows, columns = view.field.shape
-    start, end = points_to_original(np.array([[0.0, 0.0], [rows, columns]]), steps)
-    spans = (end - start) / (rows, columns)
-    return case.spacing_mm[0] * float(spans[0]), case.spacing_mm[1] * float(spans[1])
+    return spacing_after(case.spacing_mm, _image(view).steps)
+
+
+def _consensus_of(run: Run) -> Method:
+    """How the run's plan joins several graders; the majority where it says several ways."""
+    plan: Mapping[str, Any] = run.header.get("plan") or {}  # type: ignore[assignment]
+    ways = {table.get("consensus", "majority") for table in plan.get("images", ())}
+    return ways.pop() if len(ways) == 1 else "majority"
 
 
 def _image(view: View, name: str | None = None) -> Image:

@@ -9,6 +9,7 @@ from foveal.images.preparation.chain import (
     points_to_original,
     points_to_prepared,
     prepare,
+    spacing_after,
 )
 from foveal.images.preparation.color import Color, color_reference
 from foveal.images.preparation.denoise import Denoise, noise_level
@@ -62,5 +63,6 @@ __all__ = [
     "prepare",
     "register_step",
     "revive",
+    "spacing_after",
     "stages",
 ]

@@ -43,7 +43,7 @@ def prepare(
         image = replace(
             image,
             pixels=step.pixels_forward(image.pixels),
-            spacing_mm=_spacing_mm(image.spacing_mm, step),
+            spacing_mm=spacing_after(image.spacing_mm, [step]),
             steps=(*image.steps, step),
         )
         if watch is not None:
@@ -108,14 +108,19 @@ def mask_to_original(
     return mask
 
 
-def _spacing_mm(
-    spacing_mm: tuple[float, float] | None, step: AbstractStep
+def spacing_after(
+    spacing_mm: tuple[float, float] | None, steps: Steps
 ) -> tuple[float, float] | None:
-    """Spacing grows as pixels get fewer: by the source pixels that one target pixel spans."""
+    """Spacing grows as pixels get fewer: by the source pixels that one target pixel spans.
+
+    Where columns are shifted against each other it is that along each of them.
+    """
     if spacing_mm is None:
         return None
-    ends = [[0, 0], [step.target[0], 0], [0, step.target[1]]]
-    origin, down, across = step.points_back(np.array(ends, dtype=np.float64))
-    rows = abs(down - origin)[0] / step.target[0]  # a flip turns their order
-    columns = abs(across - origin)[1] / step.target[1]
-    return spacing_mm[0] * float(rows), spacing_mm[1] * float(columns)
+    for step in steps:
+        ends = [[0, 0], [step.target[0], 0], [0, step.target[1]]]
+        origin, down, across = step.points_back(np.array(ends, dtype=np.float64))
+        rows = abs(down - origin)[0] / step.target[0]
+        columns = abs(across - origin)[1] / step.target[1]  # a flip turns their order
+        spacing_mm = spacing_mm[0] * float(rows), spacing_mm[1] * float(columns)
+    return spacing_mm
