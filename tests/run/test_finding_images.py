@@ -1,5 +1,6 @@
 """Which images a plan names, what they are called, and what a manifest may tell of them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from PIL import Image as PillowImage
 
 from foveal.core import FovealWarning, Image, ImageError, PlanError
+from foveal.models import load
 from foveal.run import plan_from
 from foveal.run.cohort import Entry, cohort
+from foveal.run.header import plan_in_public
 from foveal.run.identity import Identity
 from foveal.run.marked import regions_of
 from foveal.run.reading import Reader
@@ -162,3 +165,63 @@ def test_layers_that_do_not_fit_their_volume_are_refused(tmp_path):
         Reader().image(first, Identity(keep=True, secret=b""))
     with pytest.raises(PlanError, match="lines and layers are of volumes"):
         entries(tmp_path, {"files": "scan", "lines": "layers/*.png"})
+
+
+def test_several_volumes_do_not_share_the_layers_of_one(tmp_path):
+    for name in ("a", "b"):
+        volume(tmp_path / "scans" / name, sections=2)
+        (tmp_path / "layers" / name).mkdir(parents=True)
+        for number in (1, 2):
+            drawn = np.zeros((24, 32), np.uint8)
+            drawn[number if name == "a" else 10 + number], drawn[20] = 255, 127
+            PillowImage.fromarray(drawn).save(tmp_path / "layers" / name / f"{number}.png")
+    table = {"files": "scans/*", "sections": "all", "lines": "layers/a/*.png"}
+    with pytest.raises(PlanError, match="would give 2 volumes the same layers"):
+        entries(tmp_path, table)
+    found = entries(tmp_path, {**table, "lines": "layers/{stem}/*.png"})
+    reader = Reader()
+    images = [reader.image(entry, Identity(keep=True, secret=b"")) for entry in found]
+    assert [image.lines["RPE"][0] for image in images] == [1.5, 2.5, 11.5, 12.5]
+
+
+def test_a_volume_that_cannot_be_read_is_one_entry_that_fails_with_the_reason(tmp_path):
+    volume(tmp_path / "scans" / "a", sections=2)
+    (tmp_path / "scans" / "b.vol").write_bytes(b"HSF-OCT-103 and nothing else")
+    found = entries(tmp_path, {"files": "scans/*", "sections": "all"})
+    assert [entry.name for entry in found] == [
+        "scans/a/a_001",
+        "scans/a/a_002",
+        "scans/b.vol/b_001",
+    ]
+    with pytest.raises(ImageError, match="vol"):
+        Reader().image(found[-1], Identity(keep=True, secret=b""))
+
+
+def test_masks_of_a_section_are_found_where_its_volume_has_dots_in_its_name(tmp_path):
+    volume(tmp_path / "scans" / "2024.03.01.left", sections=2)
+    mask = np.zeros((24, 32), np.uint8)
+    mask[:4, :4] = 255
+    (tmp_path / "masks").mkdir()
+    PillowImage.fromarray(mask).save(tmp_path / "masks" / "2024.03.01_002_drusen.png")
+    table = {"files": "scans/*", "sections": "all", "regions": "masks/{stem}_{region}.png"}
+    reader = Reader()
+    marked = [
+        regions_of(entry, reader.image(entry, Identity(keep=True, secret=b"")))[0]
+        for entry in entries(tmp_path, table)
+    ]
+    assert [[region.name for region in regions] for regions in marked] == [[], ["drusen"]]
+
+
+@pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
+def test_where_expert_layers_lie_is_not_told_in_public(folder):
+    plan = plan_from(
+        {
+            "name": "trial",
+            "images": [{"files": "a.vol", "sections": "all", "lines": "Anna-Muster/*.png"}],
+            "models": [{"card": "model.toml"}],
+            "methods": [{"name": "gradcam"}],
+            "output": {"folder": "out"},
+        }
+    )
+    told = plan_in_public(plan, [load(folder / "model.toml", trust=True)])
+    assert "Anna-Muster" not in json.dumps(told)

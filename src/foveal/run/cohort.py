@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from foveal.core import Image, Laterality, Modality, PlanError
+from foveal.core import Image, ImageError, Laterality, Modality, PlanError
 from foveal.images import AnatomyPart, Method, find_map, read_volume
 from foveal.run.folders import images_in
 from foveal.run.manifest import read_manifest
@@ -45,7 +45,7 @@ class Entry:
     section: int | None = None
     """Which section of the volume in `path` it is, counted from 1; `None` for a picture."""
     lines: str | None = None
-    """Pattern of the pictures of the volume's layer boundaries."""
+    """Pattern of the pictures of the volume's layer boundaries; {stem} is the volume's."""
     layers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Regions between two boundaries, by name."""
     anatomy: tuple[AnatomyPart, ...] = ()
@@ -125,18 +125,29 @@ def cohort_mark(entries: Sequence[Entry]) -> str:
 
 
 def _entries(table: ImagesTable, folder: Path) -> Iterator[Entry]:
-    for entry in _named(table, folder):
-        entry = replace(entry, anatomy=table.anatomy)
-        if table.sections is None:
-            yield entry
-            continue
+    named = [replace(entry, anatomy=table.anatomy) for entry in _named(table, folder)]
+    if table.sections is None:
+        yield from named
+        return
+    if table.lines is not None and "{stem}" not in table.lines and len(named) > 1:
+        raise PlanError(
+            f"lines = {table.lines!r} would give {len(named)} volumes the same layers; put "
+            "{stem} into it, which stands for each volume's name without suffix"
+        )
+    for entry in named:
         lines = None if table.lines is None else str(folder / table.lines)
         yield from _sections(replace(entry, lines=lines, layers=table.layers), table.sections)
 
 
 def _sections(entry: Entry, wanted: str | int) -> Iterator[Entry]:
-    """The sections of a volume, which has to be read once to be counted."""
-    count = int(read_volume(entry.path, sections=(1, 1)).facts["sections_in_file"])
+    """The sections of a volume, which has to be read once to be counted.
+
+    One that cannot be read is one entry, which fails with the reason when its turn comes.
+    """
+    try:
+        count = int(read_volume(entry.path, sections=(1, 1)).facts["sections_in_file"])
+    except ImageError:
+        count = 1
     shown = count if isinstance(wanted, str) else min(wanted, count)
     for place in np.unique(np.linspace(1, count, shown).round().astype(int)).tolist():
         section = replace(entry, section=place, modality=entry.modality or "oct")

@@ -113,7 +113,7 @@ def _passes_of_image(
         model.card.input.size,
         maps=sum(places) + len(plan.maps),
         log_odds=model.card.task not in ("segmentation", "regression"),
-        lesions=any(table.regions for table in plan.images),
+        lesions=any(table.regions or "drusen" in table.layers for table in plan.images),
     )
     backward = needs_gradient + sum(n * back for n, (_, back) in zip(places, own, strict=True))
     ahead, back = _passes_again(plan, model, list(zip(explainers, places, own, strict=True)))
@@ -168,7 +168,10 @@ def _passes_again(
 def _nuisances(plan: Plan, model: Model) -> int:
     """Changes of an image that a clinic may make, the most of any modality that is named."""
     size, channels = model.card.input.size, model.card.input.channels
-    named: set[NuisanceModality] = {"oct" if t.modality == "oct" else "fundus" for t in plan.images}
+    named: set[NuisanceModality] = {
+        "oct" if t.modality == "oct" or (t.sections and t.modality is None) else "fundus"
+        for t in plan.images
+    }
     return max(len(list(nuisances(modality, size, channels))) for modality in named)
 
 

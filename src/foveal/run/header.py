@@ -108,7 +108,7 @@ def plan_in_public(plan: Plan, models: Sequence[Model]) -> dict[str, object]:
     if plan.output.identity == "keep":
         return table
     for images_table in table["images"]:
-        for key in ("files", "manifest", "regions"):
+        for key in ("files", "manifest", "regions", "lines"):
             if key in images_table:
                 images_table[key] = f"<{key}>"
     for maps_table in table["maps"]:

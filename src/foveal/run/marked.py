@@ -21,7 +21,7 @@ def regions_of(entry: Entry, image: Image) -> tuple[list[Region], list[Consensus
     Of several graders it is what they have in common, and how far they agree stands beside.
     """
     # The masks of a section are named after it.
-    named = image if entry.section is None else replace(image, source=entry.stem)
+    named = image if entry.section is None else replace(image, source=f"{entry.stem}.png")
     regions, agreed = _marked(entry, named)
     return [*regions, *_between(entry, image)], agreed
 

@@ -84,8 +84,9 @@ class ImagesTable(_Table):
     """The files are volumes, and each section is an image: all of them, or so many of each, evenly
     spread. A folder is a volume whose sections are the pictures in it."""
     lines: str | None = None
-    """A pattern such as `layers/*.png` of pictures in which experts drew the layers' boundaries,
-    one for each section of a volume, in the order of their names."""
+    """A pattern such as `layers/{stem}/*.png` of pictures in which experts drew the layers'
+    boundaries, one for each section of a volume, in the order of their names. {stem} is the
+    volume's name without suffix; only of a single volume it may be left out."""
     layers: dict[str, tuple[str, str]] = {}
     """Regions between two boundaries of a section, such as `{ retina = ["ILM", "BM"] }`; `drusen`
     is only where they are 40 um apart or more."""

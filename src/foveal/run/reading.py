@@ -7,6 +7,7 @@ import numpy as np
 
 from foveal.core import Image, ImageError, Volume
 from foveal.images import lines_from_mask, read, read_volume
+from foveal.images.patterns import files_of
 from foveal.run.cohort import Entry
 from foveal.run.identity import Identity
 
@@ -29,7 +30,7 @@ class Reader:
             return entry.described(read(entry.path, modality=entry.modality))
         if self._volume is None or self._volume[0] != entry.path:
             self._volume = None  # two of them need not fit into memory
-            self._volume = entry.path, _with_lines(read_volume(entry.path), entry.lines)
+            self._volume = entry.path, _with_lines(read_volume(entry.path), entry)
         volume = self._volume[1]
         image = volume.section(entry.section - 1)
         facts: dict[str, str | int | float | bool] = {
@@ -42,12 +43,11 @@ class Reader:
         return entry.described(replace(image, modality=modality, facts=facts))
 
 
-def _with_lines(volume: Volume, pattern: str | None) -> Volume:
+def _with_lines(volume: Volume, entry: Entry) -> Volume:
     """The volume with the boundaries that experts drew, one picture for each section."""
-    if pattern is None:
+    if entry.lines is None:
         return volume
-    whole = Path(pattern)
-    files = sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
+    files = files_of(entry.lines, entry.path.stem)
     if len(files) != len(volume):
         raise ImageError(
             f"has {len(volume)} sections, but {len(files)} pictures of their layers; there must be "
