@@ -156,3 +156,32 @@ def test_the_files_hold_every_number_and_no_name(study, tmp_path):
         assert "Maria" not in file.read_text(encoding="utf-8")
     assert "illumination method background" in page.read_text(encoding="utf-8")
     assert "intensity_cv" in study_table(study)
+
+
+def test_a_card_without_a_z_score_has_none_to_compare():
+    plain = model(mean=[0.0], std=[1.0])
+    with pytest.raises(ValueError, match="there is no z-score to compare"):
+        variants_of(plain, [{"step": "normalisation"}])
+
+
+def several(task: str, classes: list[str]) -> foveal.Model:
+    card = {
+        "name": "net",
+        "task": task,
+        "classes": classes,
+        "input": {"size": [32, 32], "prepare": [{"step": "field-of-view"}, {"step": "resize"}]},
+    }
+    return foveal.load_model(card, module=Net())
+
+
+def test_of_several_findings_the_likeliest_before_the_step_is_explained_on_both_sides():
+    found = several("multilabel", ["drusen", "haemorrhage"])
+    prepared, _ = found.prepare(eye(0))
+    values = found.predict(found.tensor(prepared)).values
+    made = prepare_study(variants_of(found, [ILLUMINATION]), eyes(1))
+    assert made.target == max(values, key=lambda name: values[name])
+
+
+def test_a_model_of_values_changes_no_class():
+    made = prepare_study(variants_of(several("regression", ["age", "length"])), eyes(1), target=0)
+    assert set(made.changed_answers.values()) == {0}

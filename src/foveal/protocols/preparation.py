@@ -81,7 +81,7 @@ class PreparationStudy:
     rows: tuple[StudyRow, ...]
     changes: tuple[Change, ...]
     changed_answers: Mapping[str, int]
-    """Images whose predicted class changes, by variant."""
+    """Images whose predicted class changes, by variant; 0 where the model gives a value."""
     failures: Mapping[str, str]
     """Images that could not be asked, with the reason."""
     notes: tuple[str, ...] = field(default=())
@@ -95,7 +95,8 @@ def variants_of(model: Model, steps: Sequence[Step] = ()) -> list[StudyVariant]:
     standard deviation (z-score) with values scaled to [0, 1].
 
     Raises:
-        ValueError: Nothing to compare: no steps, and a card without a step that can be left out.
+        ValueError: Nothing to compare: no steps, and a card without a step that can be left out, or
+            the step `normalisation` and a card that takes values in [0, 1] as they are.
     """
     found = list(_variants(model, steps))
     if not found:
@@ -118,8 +119,9 @@ def prepare_study(
     """Measure every image before and after every step.
 
     The explained class is fixed by the prediction before the step, so that both maps answer one
-    question. Differences are tested by patient with Wilcoxon's signed ranks and adjusted after
-    Holm over all steps and measures.
+    question; where an answer names several findings, it is the most probable one. Differences are
+    tested by patient with Wilcoxon's signed ranks and adjusted after Holm over all steps and
+    measures.
 
     Args:
         variants: From `variants_of`.
@@ -185,6 +187,11 @@ def _variants(model: Model, steps: Sequence[Step]) -> Iterator[StudyVariant]:
             )
     for step in steps:
         if step.get("step") == _NORMALISATION:
+            if not _standardises(model):
+                raise ValueError(
+                    f"the card of {model.card.name} takes values in [0, 1] as they are, so there "
+                    "is no z-score to compare them with; leave the step normalisation out"
+                )
             plain = _unscaled(model)
             yield StudyVariant(name="z-score instead of [0, 1]", before=plain, after=model)
             continue
@@ -199,6 +206,11 @@ def _variants(model: Model, steps: Sequence[Step]) -> Iterator[StudyVariant]:
 def _with(model: Model, steps: Sequence[Step]) -> Model:
     table = model.card.input.model_copy(update={"prepare": tuple(dict(step) for step in steps)})
     return replace(model, card=model.card.model_copy(update={"input": table}))
+
+
+def _standardises(model: Model) -> bool:
+    table = model.card.input
+    return table.scale == "image" or set(table.mean) != {0.0} or set(table.std) != {1.0}
 
 
 def _unscaled(model: Model) -> Model:
@@ -226,8 +238,7 @@ class _Asking:
         self, variant: StudyVariant, image: Image, regions: Sequence[Region], name: str
     ) -> tuple[list[StudyRow], bool]:
         before, after = (look(model, image, regions) for model in (variant.before, variant.after))
-        index = before.prediction.index
-        target = index if self.target is None and index is not None else self.target
+        target = _likeliest(before) if self.target is None else self.target
         first, second = self._scores(before, target), self._scores(after, target)
         rows = [
             StudyRow(
@@ -242,7 +253,8 @@ class _Asking:
             for measure, score in first.items()
             if measure in second
         ]
-        return rows, before.prediction.label != after.prediction.label
+        named = before.model.card.task != "regression"  # there the label is the number itself
+        return rows, named and before.prediction.label != after.prediction.label
 
     def _scores(self, seen: Look, target: TargetLike) -> dict[str, Score]:
         (answer,) = explain(seen, target, self.question)
@@ -261,6 +273,14 @@ class _Asking:
     def _remember(self, made: Attribution) -> None:
         known = self.target_name in (None, made.target)
         self.target_name = made.target if known else "each image's own prediction"
+
+
+def _likeliest(seen: Look) -> int | None:
+    """The class that is explained; `None` for a value."""
+    if seen.model.card.task != "multilabel":
+        return seen.prediction.index
+    values = list(seen.prediction.values.values())
+    return values.index(max(values))
 
 
 def _changes(rows: Sequence[StudyRow], directions: Mapping[str, str]) -> list[Change]:
