@@ -1,12 +1,18 @@
 import os
+import shutil
 import sys
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image as PillowImage
 from safetensors.torch import save_file
+
+if TYPE_CHECKING:
+    from foveal.run import Summary
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,6 +61,10 @@ prepare = [{ step = "resize", aspect = "stretch" }]
 def _forget_networks():
     """Every test brings its own module of the same name."""
     yield
+    forget_networks()
+
+
+def forget_networks() -> None:
     for name in [name for name in sys.modules if name.startswith("tiny_network")]:
         del sys.modules[name]
 
@@ -62,17 +72,21 @@ def _forget_networks():
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A card, its network's code, its weights and an image."""
-    (tmp_path / "tiny_network.py").write_text(NETWORK)
-    (tmp_path / "model.toml").write_text(CARD)
+    write_model(tmp_path)
+    return tmp_path
+
+
+def write_model(folder: Path) -> None:
+    (folder / "tiny_network.py").write_text(NETWORK)
+    (folder / "model.toml").write_text(CARD)
     namespace: dict[str, object] = {}
     exec(NETWORK, namespace)
     network = namespace["build"](seed=1)  # type: ignore[operator]
-    save_file(network.state_dict(), tmp_path / "tiny.safetensors")
-    torch.save({"model": network.state_dict()}, tmp_path / "tiny.pth")
+    save_file(network.state_dict(), folder / "tiny.safetensors")
+    torch.save({"model": network.state_dict()}, folder / "tiny.pth")
     rows, columns = np.mgrid[:24, :24]
     eye = np.stack([rows * 10, columns * 10, rows + columns], axis=-1).astype(np.uint8)
-    PillowImage.fromarray(eye).save(tmp_path / "eye.png")
-    return tmp_path
+    PillowImage.fromarray(eye).save(folder / "eye.png")
 
 
 PLAN = """
@@ -122,6 +136,34 @@ def eye(seed: int, side: int = 64) -> np.ndarray:
 @pytest.fixture
 def cohort_folder(folder: Path) -> Path:
     """The folder of the tiny model, with eyes, masks and a plan beside it."""
+    write_cohort(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cohort_run(tmp_path_factory) -> "tuple[Path, Summary]":
+    """A folder like `cohort_folder` whose plan was run, and what came of it: only to be read."""
+    # Imported before types are checked at run time, they would never be.
+    from foveal.core import FovealWarning
+    from foveal.run import open_job, read_plan, run
+
+    folder = tmp_path_factory.mktemp("cohort")
+    write_model(folder)
+    write_cohort(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FovealWarning)
+        summary = run(open_job(read_plan(folder / "plan.toml"), folder, trust=True))
+    forget_networks()
+    return folder, summary
+
+
+@pytest.fixture
+def finished_folder(tmp_path: Path, cohort_run: "tuple[Path, Summary]") -> Path:
+    """A copy of the folder whose plan was run, to be changed."""
+    return Path(shutil.copytree(cohort_run[0], tmp_path, dirs_exist_ok=True))
+
+
+def write_cohort(folder: Path) -> None:
     (folder / "eyes").mkdir()
     (folder / "masks").mkdir()
     for number, name in enumerate(["Anna-Muster_R", "Bert-Beispiel_L", "Carla-Exempel_R"]):
@@ -141,4 +183,3 @@ def cohort_folder(folder: Path) -> Path:
         .replace("size = [16, 16]", "size = [32, 32]")
     )
     (folder / "plan.toml").write_text(PLAN)
-    return folder

@@ -13,14 +13,17 @@ from foveal.explainers import RISE, IntegratedGradients, Occlusion, ScoreCAM
 from foveal.explainers.passes import Passes
 from foveal.run import Job, estimate, open_job, plan_from, read_plan, run
 from foveal.run.estimate import planned_passes
+from foveal.run.plan import Level
 from foveal.store import Case, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
 
 
-def job(base: Path, **output: object) -> Job:
-    """The cohort's job, with another output where asked."""
+def job(base: Path, *, level: Level | None = None, **output: object) -> Job:
+    """The cohort's job, at another level or with another output where asked."""
     plan = read_plan(base / "plan.toml")
+    if level is not None:
+        plan = plan.model_copy(update={"level": level})
     if output:
         plan = plan.model_copy(update={"output": plan.output.model_copy(update=output)})
     return open_job(plan, base, trust=True)
@@ -36,8 +39,8 @@ def by_label(cases: list[Case]) -> list[Case]:
     return [case for case in cases if case.failure is None]
 
 
-def test_a_run_explains_every_image_for_every_target_by_every_method(cohort_folder):
-    summary = run(job(cohort_folder))
+def test_a_run_explains_every_image_for_every_target_by_every_method(cohort_run):
+    _, summary = cohort_run
     assert (summary.images, summary.failed, summary.before) == (4, 1, 0)
     cases = list(summary.run.cases())
     good = by_label(cases)
@@ -68,8 +71,8 @@ def test_a_run_explains_every_image_for_every_target_by_every_method(cohort_fold
         assert without <= {"infidelity_normalized"}, "no map does worse than one of zeros"
 
 
-def test_a_bad_image_is_named_by_its_pseudonym_and_the_run_goes_on(cohort_folder):
-    summary = run(job(cohort_folder))
+def test_a_bad_image_is_named_by_its_pseudonym_and_the_run_goes_on(cohort_run):
+    _, summary = cohort_run
     ((name, why),) = summary.run.failures().items()
     assert name.startswith("I-")
     assert "text file" in why
@@ -78,7 +81,7 @@ def test_a_bad_image_is_named_by_its_pseudonym_and_the_run_goes_on(cohort_folder
 
 def test_a_reason_stays_readable_when_a_file_is_named_like_a_word_of_it(cohort_folder):
     (cohort_folder / "eyes" / "Dora-Muster_L.jpg").rename(cohort_folder / "eyes" / "text.jpg")
-    (why,) = run(job(cohort_folder)).run.failures().values()
+    (why,) = run(job(cohort_folder, level="quick")).run.failures().values()
     assert why.startswith("is a text file")
 
 
@@ -109,10 +112,10 @@ def test_an_image_without_a_finite_answer_fails_and_no_other(cohort_folder, numb
     assert not any("Emil" in why for why in summary.run.failures().values())
 
 
-def test_the_scores_are_the_models_own(cohort_folder):
-    work = job(cohort_folder)
-    (model,) = work.models
-    case = by_label(list(run(work).run.cases()))[0]
+def test_the_scores_are_the_models_own(cohort_run):
+    folder, summary = cohort_run
+    (model,) = job(folder).models
+    case = by_label(list(summary.run.cases()))[0]
     (view,) = case.views
     pixels = torch.from_numpy(view.pixels)[None]
     probability = model.output(pixels).softmax(dim=1)[0]
@@ -128,24 +131,23 @@ class Stopped(BaseException):
     """Stands for an interrupt from the keyboard."""
 
 
-@pytest.mark.parametrize("after", [1, 2, 3])
-def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(cohort_folder, after):
-    key = str(cohort_folder / "shared.key.json")
-    run(job(cohort_folder, folder="whole", key=key))
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(finished_folder, after):
+    key = str(finished_folder / "out.key.json")
 
     def stop(done: int, images: int) -> None:
         if done == after:
             raise Stopped
 
     with pytest.raises(Stopped):
-        run(job(cohort_folder, folder="stopped", key=key), on_image=stop)
+        run(job(finished_folder, folder="stopped", key=key), on_image=stop)
     seen: list[int] = []
     summary = run(
-        job(cohort_folder, folder="stopped", key=key), on_image=lambda done, _: seen.append(done)
+        job(finished_folder, folder="stopped", key=key), on_image=lambda done, _: seen.append(done)
     )
     assert summary.before == (2 if after == 3 else 0)  # shards of two, kept when they are whole
     assert seen[-1] == 4
-    assert tree(cohort_folder / "whole") == tree(cohort_folder / "stopped")
+    assert tree(finished_folder / "out") == tree(finished_folder / "stopped")
 
 
 def test_the_key_file_knows_a_shard_before_it_is_kept(cohort_folder, monkeypatch):
@@ -157,7 +159,7 @@ def test_the_key_file_knows_a_shard_before_it_is_kept(cohort_folder, monkeypatch
 
     monkeypatch.setattr(Run, "write", die)
     with pytest.raises(Stopped):
-        run(job(cohort_folder))
+        run(job(cohort_folder, level="quick"))
     names = json.loads((cohort_folder / "out.key.json").read_text())["names"]
     assert len(names) == 4
     kept = list(Run.open(cohort_folder / "out").cases())
@@ -181,24 +183,25 @@ def test_a_run_that_was_there_before_is_not_discarded(cohort_folder):
         raise Stopped
 
     with pytest.raises(Stopped):
-        run(job(cohort_folder), on_image=stop)
+        run(job(cohort_folder, level="quick"), on_image=stop)
     (cohort_folder / "out.key.json").write_text("{")
     with pytest.raises(StoreError, match="key file"):
-        run(job(cohort_folder))
+        run(job(cohort_folder, level="quick"))
     assert (cohort_folder / "out" / "run.json").exists()
     assert not (cohort_folder / "out" / ".lock").exists()
 
 
 def test_threads_are_those_of_the_first_start_and_given_back(cohort_folder):
     before = torch.get_num_threads()
-    plan = read_plan(cohort_folder / "plan.toml").model_copy(update={"threads": 2})
+    plan = read_plan(cohort_folder / "plan.toml")
+    plan = plan.model_copy(update={"threads": 2, "level": "quick"})
     summary = run(open_job(plan, cohort_folder, trust=True))
     assert summary.run.header["threads"] == 2
     assert torch.get_num_threads() == before
 
 
-def test_nothing_that_names_a_patient_is_in_the_run(cohort_folder):
-    run(job(cohort_folder))
+def test_nothing_that_names_a_patient_is_in_the_run(cohort_run):
+    cohort_folder, _ = cohort_run
     assert (cohort_folder / "out.key.json").stat().st_mode & 0o777 == 0o600
     files = [p for p in (cohort_folder / "out").rglob("*") if p.is_file()]
     whole = b"".join(str(p.relative_to(cohort_folder)).encode() + p.read_bytes() for p in files)
@@ -209,7 +212,7 @@ def test_nothing_that_names_a_patient_is_in_the_run(cohort_folder):
 
 
 def test_a_plan_that_keeps_identity_names_files(cohort_folder):
-    summary = run(job(cohort_folder, identity="keep"))
+    summary = run(job(cohort_folder, level="quick", identity="keep"))
     assert next(case.id for case in summary.run.cases()) == "eyes/Anna-Muster_R.png"
     assert not (cohort_folder / "out.key.json").exists()
 
@@ -227,7 +230,8 @@ def test_a_manifest_names_patients_eyes_and_labels(cohort_folder):
         .replace('files = "eyes/*"', 'manifest = "cohort.csv"')
     )
     (cohort_folder / "plan.toml").write_text(text)
-    cases = {case.labels.get("grade", "-"): case for case in run(job(cohort_folder)).run.cases()}
+    summary = run(job(cohort_folder, level="quick"))
+    cases = {case.labels.get("grade", "-"): case for case in summary.run.cases()}
     assert cases["2"].laterality == "right"
     assert cases["-"].laterality == "left"
     assert cases["2"].patient == cases["-"].patient
@@ -240,7 +244,7 @@ def test_a_manifest_names_patients_eyes_and_labels(cohort_folder):
 def test_a_mask_of_another_size_fails_its_image_and_no_other(cohort_folder):
     wrong = np.zeros((10, 12), np.uint8)
     PillowImage.fromarray(wrong).save(cohort_folder / "masks" / "Anna-Muster_R_MA.png")
-    failures = run(job(cohort_folder)).run.failures()
+    failures = run(job(cohort_folder, level="quick")).run.failures()
     assert len(failures) == 2
     assert any(why.startswith("the mask 'MA' is 10 x 12") for why in failures.values())
     for name in ("Muster", "masks", str(cohort_folder)):
@@ -250,26 +254,25 @@ def test_a_mask_of_another_size_fails_its_image_and_no_other(cohort_folder):
 def test_images_without_masks_are_explained_all_the_same(cohort_folder):
     for mask in (cohort_folder / "masks").glob("Anna*"):
         mask.unlink()
-    cases = by_label(list(run(job(cohort_folder)).run.cases()))
+    cases = by_label(list(run(job(cohort_folder, level="quick")).run.cases()))
     assert sorted(len(case.regions) for case in cases) == [0, 2, 2]
 
 
-def test_another_plan_does_not_write_into_a_finished_run(cohort_folder):
-    run(job(cohort_folder))
-    plan = read_plan(cohort_folder / "plan.toml").model_copy(update={"seed": 4})
+def test_another_plan_does_not_write_into_a_finished_run(finished_folder):
+    plan = read_plan(finished_folder / "plan.toml").model_copy(update={"seed": 4})
     with pytest.raises(StoreError, match="holds another run"):
-        run(open_job(plan, cohort_folder, trust=True))
+        run(open_job(plan, finished_folder, trust=True))
 
 
-def test_a_run_whose_key_is_gone_is_not_taken_up(cohort_folder):
-    run(job(cohort_folder))
-    (cohort_folder / "out.key.json").unlink()
+def test_a_run_whose_key_is_gone_is_not_taken_up(finished_folder):
+    (finished_folder / "out.key.json").unlink()
     with pytest.raises(StoreError, match=r"key file .* is gone"):
-        run(job(cohort_folder))
+        run(job(finished_folder))
 
 
-def test_warnings_and_times_go_into_the_log(cohort_folder):
-    events = run(job(cohort_folder)).run.events()
+def test_warnings_and_times_go_into_the_log(cohort_run):
+    _, summary = cohort_run
+    events = summary.run.events()
     kinds = [event["event"] for event in events]
     assert kinds[0] == "started"
     assert kinds[-1] == "finished"
@@ -430,7 +433,7 @@ def test_a_hospitals_columns_do_not_enter_the_run(cohort_folder):
     )
     in_plan(cohort_folder, 'files = "eyes/*"', 'manifest = "cohort.csv"\nlabels = ["site"]')
     with pytest.warns(FovealWarning, match="patient_name, birth date"):
-        work = job(cohort_folder)
+        work = job(cohort_folder, level="quick")
     (case,) = run(work).run.cases()
     assert case.labels == {"grade": "2", "site": "Bern"}
     assert case.patient.startswith("P-")
