@@ -369,7 +369,7 @@ def test_marks_on_a_photograph_that_was_turned_are_told(tmp_path):
     (tmp_path / "via.json").write_text(
         json.dumps({"a": {"filename": "eye_1.jpg", "regions": via_regions([RING])}})
     )
-    with pytest.warns(FovealWarning, match="EXIF orientation; marks are taken as drawn on it up"):
+    with pytest.warns(FovealWarning, match="EXIF orientation; marks are taken as drawn on it upright"):
         (region,) = read_regions(tmp_path / "via.json", image=photograph(orientation=3))
     np.testing.assert_array_equal(region.mask, F)
 

@@ -381,6 +381,14 @@ def test_bits_that_no_pixel_uses_are_cleared(tmp_path):
     assert (np.frombuffer(clean.PixelData, "<u2").reshape(SIDE, SIDE) == grey).all()
 
 
+def test_levels_in_the_highest_bits_are_refused_and_not_cut(tmp_path):
+    grey = np.arange(SIDE * SIDE, dtype=np.uint16).reshape(SIDE, SIDE) % 4096
+    dataset = ophthalmic_photograph(grey << 4, BitsStored=12, HighBit=15)
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    (record,) = deidentify(tmp_path / "a.dcm", tmp_path / "out", key=tmp_path / "key").files
+    assert (record.outcome, "not in the lowest" in record.reasons[0]) == ("failed", True)
+
+
 def test_without_the_table_dicom_fails_and_says_what_to_install(tmp_path, monkeypatch):
     ophthalmic_photograph(eye()).save_as(tmp_path / "a.dcm", enforce_file_format=True)
     monkeypatch.setitem(sys.modules, "dicomanonymizer", None)

@@ -572,6 +572,11 @@ REFUSED = [
     pytest.param(without("PixelData"), "has no PixelData", id="no pixels"),
     pytest.param(without("Rows"), "has no Rows", id="no rows"),
     pytest.param(
+        lambda dataset: setattr(dataset, "BitsStored", 6),
+        "levels of 6 bits below bit 7 and not in the lowest",
+        id="levels in the highest bits",
+    ),
+    pytest.param(
         of_class("1.2.840.10008.5.1.4.1.1.2"), "holds CT Image Storage", id="another organ"
     ),
     pytest.param(

@@ -30,8 +30,14 @@ def decoded_frame(
         grid: Rows and columns of its header.
 
     Raises:
-        ImageError: A compression that is not read, or a stream of another size than the header.
+        ImageError: A compression that is not read, a stream of another size than the header, or
+            levels that are not in the lowest bits.
     """
+    stored, high = dataset.get("BitsStored"), dataset.get("HighBit")
+    if isinstance(stored, int) and isinstance(high, int) and high != stored - 1:
+        raise ImageError(  # retired in 2014 (PS3.5 8.1.1), and decoders take the bits as they are
+            f"keeps levels of {stored} bits below bit {high} and not in the lowest; export it again"
+        )
     syntax = UID(str(dataset.file_meta.TransferSyntaxUID), validation_mode=config.IGNORE)
     decoder = _decoder(syntax)
     plugin = _plugins(decoder)[0] if syntax.is_encapsulated else ""

@@ -98,8 +98,8 @@ def regions_in(
     grid = _grid_of(picture, image)
     if image is not None and "orientation" in image.facts:
         warnings.warn(
-            "the photograph is turned or mirrored by its EXIF orientation; marks are taken as drawn on "
-            "it upright, as browsers show it, so look at where they lie",
+            "the photograph is turned or mirrored by its EXIF orientation; marks are taken as "
+            "drawn on it upright, as browsers do, so look at where they lie",
             FovealWarning,
             stacklevel=3,
         )
