@@ -1,9 +1,11 @@
 """The anatomy that plans ask for, beside what experts marked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from foveal.core import Image
+from foveal.core import Image, Region
 from foveal.images.anatomy import ANATOMY, anatomy_of
 from foveal.synthetic import fundus
 
@@ -61,3 +63,30 @@ def test_what_is_not_sure_is_left_out_and_noted():
 def test_an_unknown_part_is_refused(eye):
     with pytest.raises(ValueError, match="'optic nerve' is asked for"):
         anatomy_of(eye.image, ["optic nerve"])
+
+
+@pytest.mark.parametrize(
+    ("modality", "strange"),
+    [
+        pytest.param("slit-lamp", ["disc", "fovea", "vessels", "etdrs"], id="front"),
+        pytest.param("oct", ["disc", "vessels", "cornea"], id="section"),
+        pytest.param("fundus", ["cornea", "pupil"], id="fundus"),
+    ],
+)
+def test_no_part_is_looked_for_in_a_kind_of_image_that_does_not_show_it(modality, strange):
+    eye = fundus(7, grade=1, laterality="left", device="rose", size=192).image
+    found = anatomy_of(replace(eye, modality=modality), strange)
+    assert found.regions == ()
+    assert found.facts == {}
+    assert [note.partition(":")[0] for note in found.notes] == [f"no {part}" for part in strange]
+
+
+def test_a_mask_shows_a_part_in_any_kind_of_image():
+    pixels = np.full((1, 60, 60), 0.4, np.float32)
+    en_face = Image(pixels=pixels, modality="oct", laterality="right", spacing_mm=(0.1, 0.1))
+    mask = np.zeros((60, 60), bool)
+    mask[28:32, 28:32] = True
+    disc = np.zeros((60, 60), bool)
+    disc[25:35, 50:58] = True
+    given = [Region(name="fovea", mask=mask), Region(name="optic disc", mask=disc)]
+    assert len(anatomy_of(en_face, ["etdrs"], regions=given).regions) == 9

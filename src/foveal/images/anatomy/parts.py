@@ -26,6 +26,21 @@ _GRIDS: dict[str, Callable[[Image, Landmarks], tuple[Region, ...]]] = {
     "clock-hours": clock_hours,
 }
 _PLACED = ("disc", "fovea", *_GRIDS)
+_MASKS = {
+    **dict.fromkeys(_PLACED, ("optic disc", "disc", "fovea", "foveal avascular zone", "macula")),
+    "vessels": ("vessels",),
+    "eye": ("eye", "palpebral fissure"),
+    "cornea": ("cornea", "limbus"),
+    "pupil": ("pupil",),
+    "highlights": ("highlights", "specular highlights"),
+}
+"""Masks that a part rests on, by which it is known in any kind of image."""
+
+_SEEN = {
+    "fundus": "photographs of the fundus",
+    "oct": "tomography",
+    "slit-lamp": "slit lamp photographs",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +59,9 @@ def anatomy_of(image: Image, parts: Sequence[str], *, regions: Sequence[Region] 
     """Regions of the anatomy asked for, from masks where there are some, else by looks.
 
     The disc is the circle with its centre and area, the fovea a circle of one disc diameter, which
-    is what anatomists call so (1.5 mm).
+    is what anatomists call so (1.5 mm). Looks are those of photographs of the fundus, and of the
+    slit lamp for the front of the eye: in other kinds of images only masks count, since the
+    confidences hold for these kinds alone.
 
     Args:
         image: As it was read, without preparation.
@@ -65,6 +82,9 @@ def anatomy_of(image: Image, parts: Sequence[str], *, regions: Sequence[Region] 
     structures: list[Structure] = []
     notes: list[str] = []
     facts: dict[str, str | int | float | bool] = {}
+    strange = [part for part in parts if _is_strange(part, image, regions)]
+    parts = [part for part in parts if part not in strange]
+    notes += [f"no {part}: it is not looked for in {_SEEN[image.modality]}" for part in strange]
     if any(part in _PLACED for part in parts):
         landmarks = landmarks_of(image, regions=regions)
         structures += [s for s in _landmarks(landmarks, image) if s.name in parts]
@@ -93,6 +113,13 @@ def anatomy_of(image: Image, parts: Sequence[str], *, regions: Sequence[Region] 
         facts=facts,
         notes=tuple(notes),
     )
+
+
+def _is_strange(part: str, image: Image, regions: Sequence[Region]) -> bool:
+    """Whether nothing is known of the part's looks in this kind of image, and no mask shows it."""
+    kind = "slit-lamp" if part in _FRONT else "fundus"
+    marked = {region.name for region in regions if region.mask.any()}
+    return image.modality not in (kind, "unknown") and marked.isdisjoint(_MASKS[part])
 
 
 def _landmarks(landmarks: Landmarks, image: Image) -> tuple[Structure, Structure]:
