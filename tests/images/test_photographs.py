@@ -1,6 +1,8 @@
 """PNG, JPEG and TIFF: the numbers that were written are the numbers that are read."""
 
 import hashlib
+import struct
+import zlib
 
 import imagecodecs
 import numpy as np
@@ -199,6 +201,31 @@ def test_exif_orientation_is_applied_as_pillow_does(tmp_path, suffix, orientatio
         upright = np.asarray(ImageOps.exif_transpose(stored))
     np.testing.assert_allclose(image.pixels, display(upright, 255), rtol=2e-7)
     assert image.facts.get("orientation", 1) == orientation
+
+
+@pytest.mark.parametrize("samples", [RGB8, RGB16], ids=["8 bit", "16 bit"])
+def test_a_png_file_may_say_behind_the_picture_how_to_turn_it(tmp_path, samples):
+    path = tmp_path / "eye.png"
+    data = imagecodecs.png_encode(samples)
+    exif = PillowImage.Exif()
+    exif[274] = 6
+    body = b"eXIf" + exif.tobytes()[6:]  # without the name that JPEG puts before it
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    path.write_bytes(data[:-12] + chunk + data[-12:])
+
+    image = read(path)
+
+    full_scale = np.iinfo(samples.dtype).max
+    expected = display(np.rot90(samples, k=-1), full_scale)
+    np.testing.assert_allclose(image.pixels, expected, rtol=2e-7)
+    assert image.facts["orientation"] == 6
+
+
+def test_a_png_file_that_lacks_only_its_end_mark_is_read(tmp_path):
+    path = tmp_path / "eye.png"
+    path.write_bytes(imagecodecs.png_encode(RGB8)[:-12])
+
+    np.testing.assert_allclose(read(path).pixels, display(RGB8, 255), rtol=2e-7)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

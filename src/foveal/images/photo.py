@@ -30,6 +30,10 @@ DAMAGE = (
 )
 """What Pillow, imagecodecs and tifffile raise on damaged files."""
 
+_TURNED = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+"""One of these is in a PNG file that says how to turn it, perhaps behind the picture: to look for
+it there, Pillow decodes all of it."""
+
 _PNG_COLORS = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgb+alpha"}
 
 
@@ -69,16 +73,32 @@ def _png(path: Path, max_pixels: int) -> Raster:
         bit_depth, color = data[24], data[25]  # PNG 11.2.2: the IHDR chunk always comes first
         facts: Facts = {"format": "PNG", "bit_depth": bit_depth, "color": _PNG_COLORS[color]}
         if bit_depth == 16:  # Pillow would cut colours to 8 bit without a word
-            return _raster(imagecodecs.png_decode(data), header, facts, full_scale=65535.0)
+            samples = imagecodecs.png_decode(data)
+            return _raster(samples, header, facts, full_scale=65535.0, turned=_may_be_turned(data))
         if header.mode == "P":
             header.apply_transparency()
             samples = np.asarray(header)
             palette = np.frombuffer(bytes(header.getpalette("RGBA") or ()), np.uint8)
             return _raster(samples, header, facts, palette=palette.reshape(-1, 4))
+        if bit_depth == 8 and "transparency" not in header.info:
+            samples = _png_samples(data, header)
+            return _raster(samples, header, facts, turned=_may_be_turned(data))
         samples = np.asarray(_with_transparency(header))
         if samples.dtype == bool:
             return _raster(samples.astype(np.uint8), header, facts, full_scale=1.0)
         return _raster(samples, header, facts)
+
+
+def _png_samples(data: bytes, header: ImageFile) -> UInt[np.ndarray, "row column *channel"]:
+    """In half of Pillow's time; Pillow also reads a whole picture whose file ends too early."""
+    try:
+        return imagecodecs.png_decode(data)
+    except imagecodecs.PngError:
+        return np.asarray(header)
+
+
+def _may_be_turned(data: bytes) -> bool:
+    return any(mark in data for mark in _TURNED)
 
 
 def _with_transparency(header: ImageFile) -> PillowImage.Image:
@@ -112,10 +132,12 @@ def _raster(
     *,
     full_scale: float = 255.0,
     palette: UInt[np.ndarray, "entry 4"] | None = None,
+    turned: bool = True,
 ) -> Raster:
-    turned, orientation = upright(samples.reshape(*samples.shape[:2], -1), _orientation(header))
+    tag = _orientation(header) if turned else None
+    samples, orientation = upright(samples.reshape(*samples.shape[:2], -1), tag)
     return Raster(
-        samples=turned,
+        samples=samples,
         full_scale=full_scale,
         palette=palette,
         facts=facts | orientation | profile_name(header.info.get("icc_profile")),
