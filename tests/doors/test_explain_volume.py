@@ -7,8 +7,10 @@ from torch import nn
 
 import foveal
 from foveal.core import ImageError, ModelError, Volume
-from foveal.doors.volumes import explain_volume
+from foveal.doors.volumes import explain_volume, retina_of
 from foveal.explainers import VisitAttention
+from foveal.images import layer_regions
+from foveal.images.volumes import band_between
 
 pytestmark = pytest.mark.filterwarnings("ignore:the card of:foveal.core.FovealWarning")
 
@@ -157,3 +159,14 @@ def test_what_does_not_fit_is_said(volume):
         load(Bright(2)).look_at(volume)
     with pytest.raises(ValueError, match="a number from 1 on"):
         explain_volume(load(Bright(2)), volume, "gradcam", sections=0)
+
+
+def test_the_retina_ends_above_its_outer_line_as_regions_between_lines_do():
+    pixels = np.full((2, 1, 12, 6), 0.5, np.float32)
+    inner, outer = np.full((2, 6), 2.5), np.full((2, 6), 7.5)
+    one = Volume(pixels=pixels, lines={"ILM": inner, "BM": outer})
+    between = band_between((2, 12, 6), inner, outer)
+    for place in range(2):
+        (retina,) = layer_regions(one.section(place), {"retina": ("ILM", "BM")})
+        np.testing.assert_array_equal(retina_of(one.section(place)), retina.mask)
+        np.testing.assert_array_equal(retina.mask, between[place])

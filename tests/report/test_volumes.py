@@ -137,3 +137,9 @@ def test_the_figure_has_a_strip_two_views_from_above_a_cut_and_the_shares():
     (line, chance) = next(axes for axes in figure.axes if axes.get_xlabel() == "section").lines
     np.testing.assert_allclose(line.get_ydata(), 100 * one.shares)
     assert list(chance.get_ydata()) == pytest.approx([100 / 12] * 2)
+
+
+def test_the_figure_says_which_section_is_on_top_from_above():
+    figure = stack_figure(stack(np.ones((3, 4, 5), np.float32), numbers=(7, 8, 9)), "Map")
+    told = " ".join(" ".join(text.get_text().split()) for text in figure.texts)
+    assert "section 7 is on top, whichever way they run in the eye" in told

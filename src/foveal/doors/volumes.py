@@ -270,13 +270,13 @@ def _stack(
         numbers=numbers,
         pictures=np.rint(255 * grey).astype(np.uint8),
         values=carried,
-        inside=np.stack([_retina(volume.section(place)) for place in places]),
+        inside=np.stack([retina_of(volume.section(place)) for place in places]),
         spacing_mm=volume.spacing_mm,
         slice_spacing_mm=volume.slice_spacing_mm,
     )
 
 
-def _retina(section: Image) -> Bool[np.ndarray, "row column"]:
+def retina_of(section: Image) -> Bool[np.ndarray, "row column"]:
     """Between the inner and the outer boundary where both are known, else what the scan shows."""
     inner, outer = (
         next((section.lines[name] for name in names if name in section.lines), None)
@@ -285,7 +285,7 @@ def _retina(section: Image) -> Bool[np.ndarray, "row column"]:
     if inner is None or outer is None:
         return find_field(section)
     rows = np.arange(section.grid[0])[:, np.newaxis] + 0.5
-    return (rows >= inner) & (rows <= outer)
+    return (rows >= inner) & (rows < outer)
 
 
 def _places(count: int, wanted: int | None) -> list[int]:

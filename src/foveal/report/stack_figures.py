@@ -192,6 +192,7 @@ def _words(stack: Stack) -> str:
         section = hottest[0]
         share = percent(float(stack.shares[section]))
         said += f" The largest value lies in section {stack.numbers[section]}, which has {share}."
+    said += f" From above, section {stack.numbers[0]} is on top, whichever way they run in the eye."
     if stack.aspect is None:
         said += " The distance of the sections is not known: proportions from above are not true."
     return said
