@@ -324,6 +324,47 @@ def test_what_the_table_has_forgotten_goes_too(tag, kind):
     assert tag not in clean
 
 
+@pytest.mark.parametrize(
+    ("keyword", "kind"),
+    [
+        ("Modality", "CS"),
+        ("BurnedInAnnotation", "CS"),
+        ("InstanceNumber", "IS"),
+        ("SliceThickness", "DS"),
+    ],
+)
+def test_free_text_in_the_place_of_a_term_or_a_number_goes(tmp_path, keyword, kind):
+    dataset = ophthalmic_photograph(eye())
+    setattr(dataset, keyword, {"CS": "Q", "IS": "71", "DS": "71"}[kind])
+    (tmp_path / "in").mkdir()
+    dataset.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
+    data, tag = (tmp_path / "in" / "a.dcm").read_bytes(), dataset[keyword].tag
+    start = tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little") + kind.encode()
+    place = data.index(start)
+    text = start + b"\6\0Zq0001"
+    (tmp_path / "in" / "a.dcm").write_bytes(data[:place] + text + data[place + 10 :])
+    deidentify(tmp_path / "in", tmp_path / "out", key=tmp_path / "key")
+    assert leaks(tmp_path / "out") == []
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == 1
+
+
+@pytest.mark.parametrize("characters", ["ISO_IR 144", "ISO_IR 192", "Zq0001", None])
+def test_what_stays_is_readable_and_no_character_set_hides_anything(tmp_path, characters):
+    maker = "Завод" if characters in ("ISO_IR 144", "ISO_IR 192") else "Co"
+    dataset = ophthalmic_photograph(eye(), Manufacturer=maker)
+    if characters is not None:
+        dataset.SpecificCharacterSet = "ISO_IR 144" if characters == "Zq0001" else characters
+    (tmp_path / "in").mkdir()
+    dataset.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
+    if characters == "Zq0001":
+        data = (tmp_path / "in" / "a.dcm").read_bytes()
+        (tmp_path / "in" / "a.dcm").write_bytes(data.replace(b"ISO_IR 144", b"Zq0001    "))
+    deidentify(tmp_path / "in", tmp_path / "out", key=tmp_path / "key")
+    assert leaks(tmp_path / "out") == []
+    (clean,) = (tmp_path / "out").rglob("*.dcm")
+    assert pydicom.dcmread(clean).Manufacturer == maker
+
+
 def test_a_picture_inside_a_sequence_goes():
     dataset, inner = ophthalmic_photograph(eye()), Dataset()
     inner.add_new("PixelData", "OB", b"Zq0001##")

@@ -1,9 +1,11 @@
 """One DICOM dataset: every attribute goes through the profile, wherever it is nested."""
 
 import copy
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -32,6 +34,8 @@ _DUMMIES = {
 _DUMMY = "REMOVED"
 
 _KEPT_TEXT = ("LO", "SH", "CS", "UC", "UR")
+_TERM = re.compile(r"[A-Z0-9_ ]{0,16}")
+"""CS of PS3.5 6.2."""
 _PIXEL_GROUP = 0x0028
 """Describes the pixels in defined terms, which no name is likely to be."""
 
@@ -65,6 +69,7 @@ def deidentify_dataset(
 
 
 def _say_so(dataset: Dataset, profile: Profile, *, blanked: bool) -> None:
+    dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.PatientIdentityRemoved = "YES"
     dataset.LongitudinalTemporalInformationModified = (
         "MODIFIED" if profile.dates == "shift" else "REMOVED"
@@ -98,6 +103,9 @@ class _Walker:
 
     def _apply(self, dataset: Dataset, element: DataElement, *, nested: bool) -> Action:
         """Do what the profile says; what cannot be done safely is emptied instead."""
+        if element.keyword == "SpecificCharacterSet":
+            del dataset[element.tag]  # what stays is written as Unicode
+            return "kept"
         action = action_for(element, self.profile, nested=nested)
         match action:
             case "removed":
@@ -113,7 +121,10 @@ class _Walker:
             case "kept" if element.VR == "SQ":
                 for item in element.value:
                     self.walk(item, nested=True)
-            case "kept" if self._names_the_person(element):
+            case "kept" if element.VR in ("IS", "DS") and not _are_numbers(element):
+                element.value = None
+                return "emptied"
+            case "kept" if self._is_telling(element):
                 element.value = _DUMMY
                 return "replaced"
         return action
@@ -134,19 +145,32 @@ class _Walker:
             return "kept"
         return "emptied" if element.value is None else action
 
-    def _names_the_person(self, element: DataElement) -> bool:
+    def _is_telling(self, element: DataElement) -> bool:
+        """Whether a short text names the person, or is free text in the place of a defined term."""
+        if element.VR == "CS" and not all(map(_TERM.fullmatch, map(str, _values(element)))):
+            return True
         if element.VR not in _KEPT_TEXT or element.tag.group == _PIXEL_GROUP:
             return False
         # Defined terms are whole words, and ordinary ones: PRIMARY is not about a Prima.
         return self.person.is_in(text_of(element), inside_words=element.VR != "CS")
 
 
+def _are_numbers(element: DataElement) -> bool:
+    """Pydicom leaves a number that is none as the text that it is."""
+    return all(isinstance(value, int | float | Decimal) for value in _values(element))
+
+
+def _values(element: DataElement) -> list[object]:
+    if element.is_empty:
+        return []
+    return list(element.value) if isinstance(element.value, MultiValue) else [element.value]
+
+
 def _each(element: DataElement, change: Callable[[str], str | None]) -> object:
     """Every value of an attribute changed; `None` where one cannot be."""
     if element.is_empty:
         return None
-    values = element.value if isinstance(element.value, MultiValue) else [element.value]
-    changed = [change(str(value)) for value in values]
+    changed = [change(str(value)) for value in _values(element)]
     if None in changed:
         return None
     return changed if len(changed) > 1 else changed[0]
