@@ -12,6 +12,7 @@ from foveal.images.anatomy import (
     Place,
     clock_hours,
     etdrs_grid,
+    is_grid_field,
     macular_zones,
     quadrants,
     rim_sectors,
@@ -94,6 +95,16 @@ def test_the_mirrored_eye_has_the_mirrored_grid(make, settings):
     assert list(here) == list(there)
     for name, mask in here.items():
         assert (mask[:, ::-1] != there[name]).mean() < 1e-3, name
+
+
+@pytest.mark.parametrize(
+    "make",
+    [etdrs_grid, quadrants, clock_hours, rim_sectors, macular_zones],
+    ids=lambda m: m.__name__,
+)
+def test_every_field_of_a_grid_is_known_by_its_name_and_no_structure_is(make):
+    assert all(is_grid_field(region.name) for region in make(picture(), RIGHT))
+    assert not any(map(is_grid_field, ("neuroretinal rim", "rim notch", "fovea", "optic disc")))
 
 
 def test_clock_hours_run_clockwise_in_the_picture_in_both_eyes():

@@ -89,6 +89,21 @@ def test_what_lies_within_owns_the_pixels_that_several_hold(blob, given, owners)
     assert [found.field_shares[name] for name in owners] == pytest.approx(list(rings))
 
 
+def test_fields_of_a_grid_take_nothing_from_the_structures_below_them(blob):
+    halves = {
+        "superior-nasal": ROWS < 0,
+        "ETDRS centre": disc(0, -10, 3),
+        "clock hour 3": ROWS >= 0,
+    }
+    alone = shares_of(blob, REGIONS, field=FIELD)
+    below = shares_of(blob, {**halves, **REGIONS}, field=FIELD)
+    assert not isinstance(alone, str)
+    assert not isinstance(below, str)
+    assert {name: below.shares[name] for name in REGIONS} == {n: alone.shares[n] for n in REGIONS}
+    assert sum(below.shares.values()) == pytest.approx(100)
+    assert below.shares["background"] == 0
+
+
 def test_a_map_on_a_structure_is_enriched_beyond_most_of_its_turns(blob):
     score = region_shares(blob, REGIONS, of="hard exudates", field=FIELD)
     assert score.null is not None
@@ -147,7 +162,11 @@ def test_shares_without_evidence_or_structures(blob):
     assert region_shares(blob, {}).value == 100
     assert region_shares(blob, REGIONS, draws=0).null is None
     nowhere = region_shares(blob, {"drusen": np.zeros((80, 80), bool)})
-    assert (nowhere.value, nowhere.parts["enrichment"]) == (0, None)
+    assert (nowhere.reason, nowhere.chance) == ("empty_mask", None)
+    hidden = region_shares(
+        blob, {"drusen": FIELD, "vessels": REGIONS["vessels"]}, of="vessels", field=FIELD
+    )
+    assert (hidden.reason, hidden.parts["shares"]["vessels"]) == ("empty_mask", 0)
 
 
 def test_a_wrong_call_says_what_was_wrong(blob):

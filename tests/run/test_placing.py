@@ -47,6 +47,14 @@ def test_shares_of_all_structures_add_up():
     assert sum(shares.values()) == pytest.approx(100)
 
 
+def test_fields_of_a_grid_are_no_structures_but_are_measured_one_by_one():
+    half = Region(name="superior-nasal", mask=ROWS < 20, kind="anatomy")
+    scores, bare = taken([half, EXUDATES, DISC]), taken([EXUDATES, DISC])
+    shares = {r: s.value for (name, r), s in scores.items() if name == "region_shares"}
+    assert shares == {r: s.value for (name, r), s in bare.items() if name == "region_shares"}
+    assert scores["pap", "superior-nasal"].value > 90
+
+
 def test_a_lesion_owns_its_pixels_whatever_it_and_the_structure_around_it_are_called():
     around = Region(name="anterior chamber", mask=np.ones((40, 40), bool), kind="anatomy")
     worn = Region(name="worn patch", mask=EXUDATES.mask, kind="lesion")

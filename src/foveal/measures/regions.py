@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from foveal.core import Score
+from foveal.images.anatomy import is_grid_field
 from foveal.measures.base import Array, Ground, MeasureCard, ground
 from foveal.measures.thresholds import Hot, Rule, Threshold, ThresholdKeywords, activated
 from foveal.measures.turning import DRAWS, turns
@@ -36,8 +37,10 @@ PRECEDENCE = (
     ("cornea",),
     ("conjunctiva",),
 )
-"""Which structure owns a pixel that several hold; lesions and all other names come before."""
+"""Which structure owns a pixel that several hold; lesions and all other names come before, fields
+of a grid after."""
 _NOTHING = "nothing in the field is positive"
+_NONE_OWN = "no pixel inside the field belongs to it alone"
 
 PAP = MeasureCard(
     name="pap",
@@ -68,10 +71,10 @@ REGION_SHARES = MeasureCard(
     range=(0, 100),
     needs=("mask",),
     chance="the structure's percentage of the field; null: the activated pixels turned at random",
-    missing=_NOTHING,
+    missing=f"the structure has no pixel of its own in the field, or {_NOTHING}",
     cost="none",
     reference="a partition of the field: lesion > structures from what lies within to what lies "
-    "around > background",
+    "around > background; fields of a grid (ETDRS, quadrants, clock hours) take no part in a run",
 )
 
 
@@ -174,7 +177,7 @@ def region_shares(
     lesion, cup, disc, macula, vessels; in sections by OCT lesion, pigment epithelium, outer layers,
     inner layers, choroid, vitreous; of the front of the eye lesion, lens, pupil, limbus, cornea,
     conjunctiva; else to the background. Lesions, and names that are not known, keep the order in
-    which they are given.
+    which they are given. Fields of a grid lie over the structures and hold what these leave.
 
     Args:
         map: Signed values.
@@ -193,7 +196,8 @@ def region_shares(
         0 to 100; `parts["shares"]` holds all, which add up to 100. Chance is the structure's
         percentage of the field, `parts["enrichment"]` the value by it, and the null the
         percentages after turning the activated pixels about the field's centre. Missing
-        (`zero_map`, `nan_map`) without an activated pixel.
+        (`zero_map`, `nan_map`) without an activated pixel, and (`empty_mask`) where no pixel of
+        the field is the structure's own.
 
     Raises:
         ValueError: Shapes that differ, masks that are not binary, an unknown structure, a region
@@ -210,6 +214,9 @@ def region_shares(
         return REGION_SHARES.none(found)
     chance, null = found.field_shares[chosen], found.null[chosen]
     value = found.shares[chosen]
+    if chance == 0:
+        parts = {"of": chosen, "shares": dict(found.shares)}
+        return REGION_SHARES.none("empty_mask", text=_NONE_OWN, params=found.params, parts=parts)
     return REGION_SHARES.score(
         value,
         chance=chance,
@@ -218,7 +225,7 @@ def region_shares(
         parts={
             "of": chosen,
             "shares": dict(found.shares),
-            "enrichment": value / chance if chance > 0 else None,
+            "enrichment": value / chance,
             "percentile": float(np.mean(np.array(null) < value)) if null else None,
         },
     )
@@ -277,11 +284,14 @@ def _percentages(
 
 
 def _ordered(regions: Mapping[str, object]) -> list[str]:
-    """Names by precedence, what is unknown first."""
+    """Names by precedence, what is unknown first and fields of a grid last."""
     if BACKGROUND in regions:
         raise ValueError(f"a region cannot be called {BACKGROUND!r}: that is what is left over")
     rank = {name: rank for rank, names in enumerate(PRECEDENCE) for name in names}
-    return sorted(regions, key=lambda name: rank.get(name.lower(), -1))
+    last = len(PRECEDENCE)
+    return sorted(
+        regions, key=lambda name: last if is_grid_field(name) else rank.get(name.lower(), -1)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from foveal.core import Image, Modality, Region, Score
+from foveal.images.anatomy import is_grid_field
 from foveal.measures import (
     OCT_TOLERANCE_UM,
     RegionShares,
@@ -140,7 +141,7 @@ class PlacedMap:
         yield Measured(score=score)
 
     def by_structure(self) -> Iterator[Measured]:
-        """The share of each region, and of what is none; nothing where no region is known."""
+        """The share of each structure, and of what is none; nothing where no structure is known."""
         found = self._shares
         for name in [*self._masks, BACKGROUND] if self._masks else ():
             score = region_shares(self.values, self._masks, of=name, shares=found)
@@ -164,8 +165,15 @@ class PlacedMap:
 
     @cached_property
     def _masks(self) -> dict[str, Bool[np.ndarray, "row column"]]:
-        """Lesions first: they own what they share with structures, whatever the names."""
-        own = [region for region in self.place.regions if region.name != ALL_LESIONS]
+        """Lesions first: they own what they share with structures, whatever the names.
+
+        Fields of a grid lie over both, and would leave nothing of the structures.
+        """
+        own = [
+            region
+            for region in self.place.regions
+            if region.name != ALL_LESIONS and not is_grid_field(region.name)
+        ]
         return {r.name: r.mask for r in sorted(own, key=lambda region: region.kind != "lesion")}
 
     @cached_property

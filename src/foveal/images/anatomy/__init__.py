@@ -5,6 +5,7 @@ from foveal.images.anatomy.finding import LandmarkModel, landmarks_of
 from foveal.images.anatomy.grids import (
     clock_hours,
     etdrs_grid,
+    is_grid_field,
     macular_zones,
     quadrants,
     rim_sectors,
@@ -28,6 +29,7 @@ __all__ = [
     "anterior_regions",
     "clock_hours",
     "etdrs_grid",
+    "is_grid_field",
     "landmarks_of",
     "macular_zones",
     "quadrants",

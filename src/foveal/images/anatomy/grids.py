@@ -1,5 +1,6 @@
 """Fields, quadrants and sectors in which clinicians count, laid on fovea and disc."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,6 +15,16 @@ ETDRS_DIAMETERS_MM = (1.0, 3.0, 6.0)
 _CENTRAL_MM = 0.5
 """Distance from the fovea within which thickening is clinically significant by itself."""
 _SIDES = ("superior", "temporal", "inferior", "nasal")
+_FIELDS = re.compile(
+    r"etdrs .+|clock hour \d+|within .+ of the fovea|(superior|inferior)-(temporal|nasal)|"
+    rf"rim ({'|'.join(_SIDES)})",
+    re.IGNORECASE,
+)
+
+
+def is_grid_field(name: str) -> bool:
+    """Whether a region is a field of a grid, which lies over the structures and is none itself."""
+    return _FIELDS.fullmatch(name) is not None
 
 
 def etdrs_grid(image: Image, landmarks: Landmarks, *, aligned: bool = False) -> tuple[Region, ...]:
