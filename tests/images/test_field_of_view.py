@@ -126,6 +126,21 @@ def test_without_a_dark_surround_the_whole_image_is_the_field(dark):
     assert find_field(image).all()
 
 
+def slit_lamp(field):
+    """A bright eye with a dark lid over it, in a field."""
+    pixels = np.where(field, np.array([0.6, 0.5, 0.45])[:, None, None], 0.0)
+    pixels[:, 60:120, 120:280] = 0.08
+    pixels[:, 90:94, ::7] = 0.005
+    return Image(pixels=(pixels * field).astype(np.float32), modality="slit-lamp")
+
+
+def test_a_slit_lamp_photograph_is_all_field_but_for_the_surround_of_a_round_aperture():
+    beam = disc(radius=45) | (np.mgrid[:ROWS, :COLUMNS][1] // 40 == 5)
+    assert find_field(slit_lamp(beam)).all()
+    assert find_field(slit_lamp(np.ones((ROWS, COLUMNS), bool))).all()
+    np.testing.assert_array_equal(find_field(slit_lamp(disc())), disc())
+
+
 UNSEEN = [
     pytest.param(np.zeros((3, 50, 60)), id="black"),
     pytest.param(np.full((1, 50, 60), 0.5), id="all grey"),

@@ -7,6 +7,7 @@ is then settled pixel by pixel.
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 
 from foveal.core import Grid, Image, ImageError, Modality
 from foveal.images.preparation.sliding import grown, opened, window_means
@@ -35,6 +36,9 @@ _PADDING = 9
 _WHITE, _BLACK = 0.96, 0.01
 """Levels of padding, since JPEG blurs them."""
 
+_CONVEX = 0.97
+"""Least share of its convex hull that an aperture fills."""
+
 
 def find_field(image: Image) -> Bool[np.ndarray, "row column"]:
     """The field of view on the image's grid.
@@ -42,7 +46,9 @@ def find_field(image: Image) -> Bool[np.ndarray, "row column"]:
     In an OCT section, everything but flat white or black padding. In any other image, the largest
     connected part that is lit in its brightest channel (red in a colour photograph of the fundus),
     with dark lesions filled in; the whole image when it has no dark surround. Where all four
-    corners are of one flat colour that is not dark, as on white paper, all but that colour.
+    corners are of one flat colour that is not dark, as on white paper, all but that colour. In a
+    slit lamp photograph lids and the dark beside the beam are eye too: the surround counts only
+    where it is flat and black in all four corners, as around a round aperture.
 
     Raises:
         ImageError: Nothing to see: the image is black, or nearly of one colour.
@@ -66,23 +72,40 @@ def field_of_pixels(
         )
     if modality == "oct":
         return _enlarged(_scan(reduced), stride, (rows, columns))
-    paper = _paper(pixels[:, ::stride, ::stride])
-    if paper is not None:
-        return _on_paper(pixels, paper, stride)
+    around = _around(pixels[:, ::stride, ::stride])
+    if modality == "slit-lamp":
+        return _in_aperture(pixels, around, stride)
+    if around is not None and around.max() >= _SURROUND:
+        return _on_paper(pixels, around, stride)
     return _lit(pixels, smooth, stride)
 
 
-def _paper(
+def _around(
     reduced: Float[np.ndarray, "channel row column"],
 ) -> Float[np.ndarray, " channel"] | None:
-    """The one colour of all four corners, where it is no darkness: white, or an exported grey."""
+    """The one flat colour of all four corners: black, white, or an exported grey."""
     if min(reduced.shape[1:]) < 2 * _PADDING:
         return None
     near, far = slice(None, _PADDING), slice(-_PADDING, None)
     corners = np.stack([reduced[:, row, column] for row in (near, far) for column in (near, far)])
     low, high = corners.min(axis=(0, 2, 3)), corners.max(axis=(0, 2, 3))
-    flat = (high - low <= _SAME).all() and high.max() >= _SURROUND
+    flat = (high - low <= _SAME).all()
     return np.asarray(np.median(corners, axis=(0, 2, 3))) if flat else None
+
+
+def _in_aperture(
+    pixels: Float[np.ndarray, "channel row column"],
+    around: Float[np.ndarray, " channel"] | None,
+    stride: int,
+) -> Bool[np.ndarray, "row column"]:
+    """What a round aperture shows of a flat black surround; without one the whole picture."""
+    whole = np.ones(pixels.shape[1:], bool)
+    if around is None or around.max() > _BLACK + _SAME:
+        return whole
+    shown = _on_paper(pixels, around, stride)
+    reduced = shown[::stride, ::stride]
+    # Dark beside the beam leaves a ragged part; an aperture, cut off or not, is convex.
+    return shown if reduced.sum() >= _CONVEX * convex_hull_image(reduced).sum() else whole
 
 
 def _on_paper(
