@@ -19,6 +19,8 @@ _WHITE = np.array([0.95047, 1.0, 1.08883])
 _TO_WHITE = (_TO_XYZ / _WHITE[:, np.newaxis]).astype(np.float32)
 _FROM_WHITE = np.linalg.inv(_TO_XYZ / _WHITE[:, np.newaxis]).astype(np.float32)
 _KNEE = np.float32(6 / 29)
+_DARK, _FAINT = np.float32(0.04045), np.float32(0.0031308)
+"""Knees of the sRGB curve, in display values and in linear light."""
 _BAND = 2**18
 """Pixels that are worked on at once, so that they stay in the processor's cache."""
 
@@ -70,21 +72,48 @@ def _mixed(
     return (matrix @ values.reshape(3, -1)).reshape(values.shape)
 
 
+# Both halves of a piecewise curve are followed to the knee only and added: no mask is needed, which
+# would cost more than the curve.
 def _linear(
     values: Float[np.ndarray, "channel row column"],
 ) -> Float[np.ndarray, "channel row column"]:
     values = values.astype(np.float32, copy=False)
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    curved = np.maximum(values, _DARK)
+    curved += np.float32(0.055)
+    curved *= np.float32(1 / 1.055)
+    curved **= np.float32(2.4)
+    return _with_foot(curved, values, _DARK, 1 / 12.92)
 
 
 def _displayed(light: Float[np.ndarray, "3 row column"]) -> Float[np.ndarray, "3 row column"]:
     light = light.clip(0, 1)
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    curved = np.maximum(light, _FAINT)
+    curved **= np.float32(1 / 2.4)
+    curved *= np.float32(1.055)
+    curved -= np.float32(0.055)
+    return _with_foot(curved, light, _FAINT, 12.92).clip(0, 1)  # the knees meet but for rounding
 
 
 def _cube_roots(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    return np.where(values > _KNEE**3, np.cbrt(values), values / (3 * _KNEE**2) + 4 / 29)
+    curved = np.cbrt(np.maximum(values, _KNEE**3))
+    return _with_foot(curved, values, _KNEE**3, 1 / (3 * _KNEE**2))
 
 
 def _cubes(roots: Float[np.ndarray, "3 row column"]) -> Float[np.ndarray, "3 row column"]:
-    return np.where(roots > _KNEE, roots**3, 3 * _KNEE**2 * (roots - 4 / 29))
+    curved = np.maximum(roots, _KNEE)
+    curved *= curved * curved
+    return _with_foot(curved, roots, _KNEE, 3 * _KNEE**2)
+
+
+def _with_foot(
+    curved: Float[np.ndarray, "*shape"],
+    values: Float[np.ndarray, "*shape"],
+    knee: np.float32,
+    slope: float | np.float32,
+) -> Float[np.ndarray, "*shape"]:
+    """The curve above its knee, in place, with the straight line that leads there added."""
+    foot = np.minimum(values, knee)
+    foot -= knee
+    foot *= np.float32(slope)
+    curved += foot
+    return curved
