@@ -36,8 +36,8 @@ def is_available(_: str) -> bool:
     return True
 
 
-def decode_frame(source: bytes, runner: DecodeRunner) -> bytes:
-    """One frame, as grey levels or RGB."""
+def decode_frame(source: bytes, runner: DecodeRunner) -> memoryview:
+    """One frame, as grey levels or RGB; pydicom copies it, so it need not be bytes of its own."""
     segments = list(_segments(source))
     if runner.samples_per_pixel == 1:
         samples = imagecodecs.jpeg8_decode(source)
@@ -57,7 +57,7 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> bytes:
         runner.set_option("photometric_interpretation", "RGB")
         runner.set_option("planar_configuration", 0)
     runner.set_option("bits_allocated", 8 * samples.dtype.itemsize)
-    return np.ascontiguousarray(samples).tobytes()
+    return np.ascontiguousarray(samples).data.cast("B")
 
 
 def stream_grid(source: bytes) -> tuple[int, int] | None:
