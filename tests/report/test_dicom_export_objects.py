@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import dicom_sources
@@ -19,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.uid import RLELossless
 
-from foveal.report.dicom import source_of
+from foveal.report.dicom import Explanation, source_of
 from foveal.report.dicom.building import KINDS, objects_of
 from foveal.report.dicom.geometry import derived_frame
 from foveal.synthetic.dicom import ophthalmic_photograph
@@ -313,6 +314,13 @@ def test_a_patient_has_the_same_name_in_whatever_characters(tmp_path, characters
     made[f"{kind}-001.dcm"].save_as(tmp_path / "b.dcm", enforce_file_format=True)
     again = pydicom.dcmread(tmp_path / "b.dcm")
     assert (again.PatientName, again.SpecificCharacterSet) == (name, "ISO_IR 192")
+
+
+def test_a_map_of_which_the_model_saw_nothing_has_empty_segments():
+    (shown,) = explanation([1]).frames
+    unseen = Explanation(frames=[replace(shown, seen=np.zeros((ROWS, COLUMNS), bool))])
+    assert unseen.scale is not None
+    assert not unseen.strongest(unseen.scale, 0.05).any()
 
 
 def test_no_encoder_is_asked_that_ends_the_process(monkeypatch):

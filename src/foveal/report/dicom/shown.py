@@ -116,5 +116,7 @@ class Explanation:
         highlighted; more where several pixels have the value at the border.
         """
         evidence = np.abs(self.values) if scale.signed else np.maximum(self.values, 0)
+        if not self.seen.any():
+            return self.seen
         border = np.quantile(evidence[self.seen], 1 - share, method="higher")
         return self.seen & (evidence >= border) & (evidence > 0)
