@@ -170,3 +170,16 @@ def test_the_retina_ends_above_its_outer_line_as_regions_between_lines_do():
         (retina,) = layer_regions(one.section(place), {"retina": ("ILM", "BM")})
         np.testing.assert_array_equal(retina_of(one.section(place)), retina.mask)
         np.testing.assert_array_equal(retina.mask, between[place])
+
+
+@pytest.mark.real
+def test_a_real_volume_is_explained_in_the_order_of_its_sections(real_data):
+    model = foveal.load_model(foveal.synthetic.oct_card(), trust=True)
+    result = explain_volume(
+        model, real_data / "oct-bonn-volume" / "bscans", target="Drusen", sections=3
+    )
+    made = result["gradcam"]
+    assert list(made.shares) == [1, 37, 73]
+    assert sum(share or 0 for share in made.shares.values()) == pytest.approx(1)
+    assert made.values.shape[1:] == result.volume.pixels.shape[2:]
+    assert len(made.figure().axes) >= 3

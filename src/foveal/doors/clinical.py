@@ -267,13 +267,19 @@ def _per_image(
 
 def _images(image: ImageLike | Sequence[ImageLike]) -> list[Image]:
     if not isinstance(image, Sequence) or isinstance(image, str):
-        return [_image(image)]
+        return [image_of(image)]
     if not image:
         raise ValueError("there is no image to explain: the list is empty")
-    return [_image(one) for one in image]
+    return [image_of(one) for one in image]
 
 
-def _image(image: object) -> Image:
+def image_of(image: object) -> Image:
+    """An image as it is, or read from a path.
+
+    Raises:
+        ImageError: A file that cannot be read.
+        TypeError: Neither of the two.
+    """
     if isinstance(image, Image):
         return image
     if isinstance(image, str | PathLike):
