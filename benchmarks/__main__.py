@@ -10,6 +10,7 @@ from benchmarks import (
     cohort,
     cohort_statistics,
     faithfulness,
+    images,
     measure_agreement,
     memory,
     probes,
@@ -28,6 +29,7 @@ def main() -> None:
         "windows": windows.main,
         "memory": memory.main,
         "faithfulness": faithfulness.main,
+        "images": images.main,
         "cohort": cohort.main,
         "cohort-statistics": cohort_statistics.main,
     }
