@@ -150,5 +150,5 @@ def test_check_walks_the_folders_of_an_export(export, capsys):
     rows = {row["name"].rsplit("/", 1)[-1]: row for row in json.loads(capsys.readouterr().out)}
     assert ended.value.code == 3
     assert rows["IM1"]["side"] == "left"
-    assert "foveal.read_volume" in rows["IM2"]["problem"]
+    assert " sections of " in rows["IM2"]["grid"]
     assert "read as context" in rows["IM3"]["problem"]

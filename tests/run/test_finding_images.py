@@ -15,6 +15,7 @@ from foveal.run.header import plan_in_public
 from foveal.run.identity import Identity
 from foveal.run.marked import regions_of
 from foveal.run.reading import Reader
+from foveal.synthetic.dicom import ophthalmic_tomography
 
 
 def entries(folder: Path, *images: dict[str, object]) -> list[Entry]:
@@ -225,3 +226,29 @@ def test_where_expert_layers_lie_is_not_told_in_public(folder):
     )
     told = plan_in_public(plan, [load(folder / "model.toml", trust=True)])
     assert "Anna-Muster" not in json.dumps(told)
+
+
+def test_a_folder_is_walked_whole_and_its_masks_are_no_images(tmp_path):
+    touch(
+        tmp_path, "export/a.png", "export/p1/b.jpg", "export/p1/deep/c.tif", "export/.hidden/d.png",
+        "export/masks/a_MA.png", "export/AUTORUN.INF", "export/p1/report.pdf",
+    )  # fmt: skip
+    (tmp_path / "export" / "p1" / "scan.vol").write_bytes(b"HSF-OCT-103\0" + bytes(100))
+    table = {"files": "export", "regions": "export/masks/{stem}_{region}.png"}
+    with pytest.warns(FovealWarning, match="1 a vendor's volume"):
+        found = entries(tmp_path, table)
+    names = [entry.name.removeprefix("export/") for entry in found]
+    assert names == ["a.png", "p1/b.jpg", "p1/deep/c.tif"]
+
+
+def test_the_volumes_of_an_export_are_found_wherever_they_lie(tmp_path):
+    sections = np.random.default_rng(0).integers(0, 255, (3, 24, 32), dtype=np.uint8)
+    for name in ("p1/IM1", "p2/study/IM1"):
+        path = tmp_path / "export" / name
+        path.parent.mkdir(parents=True)
+        ophthalmic_tomography(sections, patient=name).save_as(path)
+    PillowImage.fromarray(sections[0]).save(tmp_path / "export" / "p1" / "photo.png")
+    found = entries(tmp_path, {"files": "export", "sections": "all"})
+    assert [(entry.volume, entry.section) for entry in found] == [
+        (name, number) for name in ("export/p1/IM1", "export/p2/study/IM1") for number in (1, 2, 3)
+    ]

@@ -121,16 +121,30 @@ def check(images: tuple[Path, ...], modality: "Modality | None", as_json: bool) 
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    """The files named, those in the folders named, and DICOM files in the folders below."""
-    from foveal.images.dicom_paths import dicom_paths
+    """The files named, and what may be an image in the folders named and below."""
+    from foveal.images.dicom_paths import files_below
 
     for path in paths:
-        if path.is_dir():
-            inside = {file for file in path.iterdir() if file.is_file()}
-            inside.update(dicom_paths(path))
-            yield from sorted(file for file in inside if not file.name.startswith("."))
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        inside = [file for file in files_below(path) if not file.name.startswith(".")]
+        shown = [file for file in inside if _may_be_shown(file)]
+        if others := len(inside) - len(shown):
+            click.echo(f"note: {others} files in {path} are no images", err=True)
+        yield from sorted(shown)
+
+
+def _may_be_shown(path: Path) -> bool:
+    """Pictures, DICOM objects and vendors' volumes; and what cannot be opened, to be told so."""
+    from foveal.core import ImageError
+    from foveal.images.content import described, first_bytes, is_named_volume, is_readable
+
+    try:
+        start = first_bytes(path)
+    except ImageError:
+        return True
+    return is_readable(start) or is_named_volume(start) or "image" in described(start)
 
 
 def _known_of(path: Path, modality: "Modality | None") -> dict[str, object]:

@@ -48,10 +48,12 @@ def identify(path: Path, *, assume_dicom: bool = False) -> str:
         ImageError: No such file, a folder, an empty file, or content that is none of the four.
     """
     start = first_bytes(path)
+    if is_dicom(start):  # its preamble may be that of a TIFF file, PS3.10 7.1
+        return "DICOM"
     for magic, name in _READABLE:
         if start.startswith(magic):
             return name
-    if is_dicom(start) or assume_dicom:
+    if assume_dicom:
         return "DICOM"
     words = described(start)
     if is_named_volume(start):
@@ -62,6 +64,11 @@ def identify(path: Path, *, assume_dicom: bool = False) -> str:
 def is_dicom(start: bytes) -> bool:
     """Whether the first bytes of a file are those of DICOM."""
     return start[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
+
+
+def is_readable(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of a PNG, JPEG, TIFF or DICOM file."""
+    return is_dicom(start) or any(start.startswith(magic) for magic, _ in _READABLE)
 
 
 def is_named_volume(start: bytes) -> bool:

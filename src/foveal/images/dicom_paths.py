@@ -13,12 +13,20 @@ def dicom_paths(folder: Path, *, deep: bool = True) -> Iterator[Path]:
 
     Links that lead out of the folder are not followed.
     """
+    return filter(_starts_as_dicom, files_below(folder, deep=deep))
+
+
+def files_below(folder: Path, *, deep: bool = True) -> Iterator[Path]:
+    """All files in a folder and, if `deep`, below it, in a fixed order.
+
+    Hidden folders and links that lead out of the folder are not followed.
+    """
     inside = folder.resolve()
     for parent, below, names in os.walk(folder):
         below[:] = sorted(name for name in below if deep and not name.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)
-            if path.resolve().is_relative_to(inside) and _starts_as_dicom(path):
+            if path.resolve().is_relative_to(inside):
                 yield path
 
 

@@ -77,6 +77,15 @@ def read_dicom_volume(
     one_hash = frames[0].sha256 if len(files) == 1 else None
     volume = assemble(scan, load, sections=sections, sha256=one_hash)
     facts = {name: _one_of(values) for name, values in seen.items()}
+    numbers = [frame.index for frame in frames]
+    if len(files) == 1 and numbers != sorted(numbers) and not volume.facts["reordered"]:
+        facts["reordered"] = True
+        warnings.warn(
+            "the sections lie in another order than they stand in the file; they are sorted by "
+            "their places",
+            FovealWarning,
+            stacklevel=2,
+        )
     volume = replace(volume, facts={**volume.facts, **facts})
     return volume if localizer is None else _placed(volume, scan, frames, localizer)
 

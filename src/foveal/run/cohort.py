@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from foveal.core import Image, ImageError, Laterality, Modality, PlanError
 from foveal.images import AnatomyPart, Method, find_map, read_volume
-from foveal.run.folders import images_in
+from foveal.run.folders import images_in, volumes_in
 from foveal.run.manifest import read_manifest
 from foveal.run.plan import ImagesTable, MapsTable, Plan
 
@@ -33,6 +34,8 @@ class Entry:
     """Its path from the plan's folder, or from the root where it lies elsewhere: what its
     pseudonym is made from."""
     regions: str | None = None
+    namesakes: Sequence[Path] = ()
+    """Files of this stem whose regions are looked for in the same place, itself among them."""
     consensus: Method = "majority"
     modality: Modality | None = None
     patient: str | None = None
@@ -56,6 +59,11 @@ class Entry:
         """What {stem} stands for: of a section the volume's, with its number."""
         number = "" if self.section is None else f"_{self.section:03d}"
         return f"{self.path.stem}{number}"
+
+    @property
+    def file(self) -> Path:
+        """What its regions are named after: of a section a picture of it beside the volume."""
+        return self.path if self.section is None else self.path.with_name(f"{self.stem}.png")
 
     @property
     def volume(self) -> str | None:
@@ -112,7 +120,7 @@ def images_of(tables: Sequence[ImagesTable], folder: Path) -> list[Entry]:
     (((path, _), times),) = places.most_common(1)
     if times > 1:
         raise PlanError(f"{path} is in the plan twice; each image counts once")
-    return sorted(entries, key=lambda entry: entry.name)
+    return sorted(_with_namesakes(entries), key=lambda entry: entry.name)
 
 
 def cohort_mark(entries: Sequence[Entry]) -> str:
@@ -162,7 +170,10 @@ def _named(table: ImagesTable, folder: Path) -> Iterator[Entry]:
             yield _from_row(row, manifest.parent / row["image"], folder, regions, table.modality)
         return
     pattern = table.files or ""
-    found = _found(folder, pattern) if table.sections is None else _volumes(folder, pattern)
+    if table.sections is None:
+        found = _found(folder, pattern, _masks(regions))
+    else:
+        found = _volumes(folder, pattern)
     if not found:
         raise PlanError(
             f"no file matches {pattern!r} in {folder.resolve()}; name files, a folder of images, "
@@ -170,6 +181,15 @@ def _named(table: ImagesTable, folder: Path) -> Iterator[Entry]:
         )
     for path in found:
         yield Entry(path=path, name=_name(path, folder), regions=regions, modality=table.modality)
+
+
+def _with_namesakes(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Entries that know of the others that their regions might be taken for."""
+    alike: defaultdict[tuple[str | None, str], list[Path]] = defaultdict(list)
+    for entry in entries:
+        alike[entry.regions, entry.stem].append(entry.file)
+    for entry in entries:
+        yield replace(entry, namesakes=alike[entry.regions, entry.stem])
 
 
 def _with_maps(entries: Sequence[Entry], table: MapsTable, folder: Path) -> list[Entry]:
@@ -185,13 +205,21 @@ def _with_maps(entries: Sequence[Entry], table: MapsTable, folder: Path) -> list
     ]
 
 
-def _found(folder: Path, pattern: str) -> list[Path]:
+def _masks(pattern: str | None) -> set[Path]:
+    """All files that a pattern of masks may mean, which are no images where they lie among them."""
+    if pattern is None:
+        return set()
+    whole = Path(re.sub(r"{\w+}", "*", pattern))
+    return set(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
+
+
+def _found(folder: Path, pattern: str, masks: Container[Path]) -> list[Path]:
     """A file by its very name, the images in a folder, or the files that a pattern matches."""
     named = folder / pattern
     if named.is_file():
         return [named]
     if named.is_dir():
-        return images_in(named)
+        return images_in(named, masks)
     start, wanted = folder, Path(pattern)
     if wanted.is_absolute():
         start, wanted = Path(wanted.anchor), wanted.relative_to(wanted.anchor)
@@ -199,9 +227,12 @@ def _found(folder: Path, pattern: str) -> list[Path]:
 
 
 def _volumes(folder: Path, pattern: str) -> list[Path]:
-    """Files and folders, each a volume."""
-    if (folder / pattern).exists():
-        return [folder / pattern]
+    """Files and folders, each a volume; of a folder by its name all volumes in it."""
+    named = folder / pattern
+    if named.is_dir():
+        return volumes_in(named)
+    if named.exists():
+        return [named]
     start, wanted = folder, Path(pattern)
     if wanted.is_absolute():
         start, wanted = Path(wanted.anchor), wanted.relative_to(wanted.anchor)
