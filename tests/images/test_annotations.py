@@ -243,9 +243,9 @@ def test_the_annotations_are_found_by_the_name_of_the_photograph(tmp_path):
     assert area("data/right/eye_1.jpg") == 16
     assert area("data/left/eye_1.jpg") == F.sum()
     assert area("eye_2.tif") == 1
-    with pytest.raises(ImageError, match=r"mentions the picture right/eye_1.jpg 2 times"):
+    with pytest.raises(ImageError, match=r"one has this file's name, but other folders.*annotates"):
         area("eye_1.jpg")
-    with pytest.raises(ImageError, match=r"does not mention this photograph; it annotates right/"):
+    with pytest.raises(ImageError, match=r"3 others \(it annotates right/"):
         area("eye_3.jpg")
     with pytest.raises(ImageError, match=r"annotations of 3 pictures; pass image="):
         read_regions(tmp_path / "via.json")
@@ -347,29 +347,47 @@ def test_a_segmentation_is_found_by_the_object_that_it_refers_to(tmp_path):
     first.SOPInstanceUID = "1.2.3.7"
     first.save_as(tmp_path / "stranger.dcm", enforce_file_format=True)
     with pytest.raises(
-        ImageError, match=r"annotates SOP instance 1.2.3.\d, SOP instance 1.2.3.\d$"
+        ImageError, match=r"annotates SOP instance 1.2.3.\d, SOP instance 1.2.3.\d\)$"
     ):
         read_regions(tmp_path / "seg.dcm", image=photograph(tmp_path / "stranger.dcm"))
 
 
-def test_a_photograph_that_only_shares_its_name_with_another_patients_is_told(tmp_path):
-    regions = {name: {"filename": name, "regions": via_regions([RING])} for name in (
-        "anna/eye_1.jpg", "ben/eye_2.jpg"
-    )}  # fmt: skip
-    (tmp_path / "via.json").write_text(json.dumps(regions))
-    read_regions(tmp_path / "via.json", image=photograph("data/anna/eye_1.jpg"))
-    with pytest.warns(FovealWarning, match="annotations of anna/eye_1.jpg are taken"):
-        read_regions(tmp_path / "via.json", image=photograph("data/carla/eye_1.jpg"))
-    only = {name: told for name, told in regions.items() if name.startswith("anna")}
-    (tmp_path / "via.json").write_text(json.dumps(only))  # a folder of the tool's own
-    read_regions(tmp_path / "via.json", image=photograph("data/carla/eye_1.jpg"))
+@pytest.mark.parametrize(
+    ("names", "source", "found"),
+    [
+        pytest.param(["anna/1.jpg", "ben/1.jpg"], "x/ben/1.jpg", 1, id="the folder decides"),
+        pytest.param(["anna/1.jpg"], "x/ben/1.jpg", None, id="another patient's"),
+        pytest.param(["1.jpg", "anna/1.jpg"], "x/anna/1.jpg", 1, id="the longest path"),
+        pytest.param(["1.jpg", "anna/1.jpg"], "x/ben/1.jpg", 0, id="no folder fits any"),
+        pytest.param(["a/b/1.jpg", "c/b/1.jpg"], "x/c/b/1.jpg", 1, id="folders above it"),
+        pytest.param(["anna/1.jpg"], "x/joanna/1.jpg", None, id="whole folders"),
+        pytest.param(["..\\anna\\1.png"], "x/anna/1.jpg", 0, id="converted, on Windows"),
+        pytest.param(["anna/1.jpg", "./anna/1.jpg"], "x/anna/1.jpg", "2 times", id="twice"),
+    ],
+)  # fmt: skip
+def test_the_longest_path_that_is_the_photographs_own_decides(tmp_path, names, source, found):
+    told = {
+        str(number): {"filename": name, "regions": via_regions([RING] * (number + 1))}
+        for number, name in enumerate(names)
+    }
+    (tmp_path / "via.json").write_text(json.dumps(told))
+    if isinstance(found, int):
+        (region,) = read_regions(tmp_path / "via.json", image=photograph(source))
+        assert region.facts["marks"] == found + 1
+        return
+    with pytest.raises(ImageError, match=found or "does not mention") as error:
+        read_regions(tmp_path / "via.json", image=photograph(source))
+    assert "anna" in str(error.value)  # who reads them may know
+    assert "anna" not in str(error.value.__cause__)  # what goes into a run
 
 
 def test_marks_on_a_photograph_that_was_turned_are_told(tmp_path):
     (tmp_path / "via.json").write_text(
         json.dumps({"a": {"filename": "eye_1.jpg", "regions": via_regions([RING])}})
     )
-    with pytest.warns(FovealWarning, match="EXIF orientation; marks are taken as drawn on it upright"):
+    with pytest.warns(
+        FovealWarning, match="EXIF orientation; marks are taken as drawn on it upright"
+    ):
         (region,) = read_regions(tmp_path / "via.json", image=photograph(orientation=3))
     np.testing.assert_array_equal(region.mask, F)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from foveal.core import Image, PlanError
-from foveal.run.cohort import Entry
+from foveal.core import FovealWarning, Image, ImageError, PlanError
+from foveal.run.cohort import Entry, images_of
 from foveal.run.marked import regions_of, told_of_graders
-from foveal.run.plan import plan_from
+from foveal.run.plan import ImagesTable, plan_from
 
 GRID = (10, 12)
 
@@ -20,7 +20,7 @@ def entry(regions, name="eye_1.jpg", **told):
 
 
 def photograph(name="eye_1.jpg"):
-    return Image(pixels=np.zeros((3, *GRID), np.float32), source=f"photos/{name}")
+    return Image(pixels=np.zeros((3, *GRID), np.float32), source=str(Path("photos") / name))
 
 
 def square(path, side):
@@ -44,6 +44,55 @@ def test_one_file_of_annotations_is_for_the_whole_cohort(tmp_path):
     assert (region.name, region.mask.sum(), region.grader) == ("microaneurysms", 6, None)
     assert nothing == agreed == []
     assert regions_of(entry(tmp_path / "no.json"), photograph()) == ([], [])
+
+
+def annotated(path, *names):
+    told = {
+        "images": [{"id": name, "file_name": name, "height": 10, "width": 12} for name in names],
+        "annotations": [{"image_id": n, "category_id": 4, "bbox": [0, 0, 2, 3]} for n in names],
+        "categories": [{"id": 4, "name": "MA"}],
+    }
+    path.write_text(json.dumps(told))
+
+
+@pytest.fixture
+def eyes(tmp_path):
+    """What a plan makes of one file name of two patients."""
+    for patient in "AB":
+        (tmp_path / patient).mkdir()
+        (tmp_path / patient / "IM000001").touch()
+    table = ImagesTable(files="?/IM*", regions="all.json")
+
+    def marked(*names):
+        annotated(tmp_path / "all.json", *names)
+        return [
+            regions_of(one, photograph(str(one.path)))[0] for one in images_of([table], tmp_path)
+        ]
+
+    return marked
+
+
+def test_an_entry_without_a_folder_is_not_taken_for_two_patients(eyes):
+    with pytest.raises(ImageError, match="fits several images of this name") as error:
+        eyes("IM000001")
+    assert "IM0" not in str(error.value.__cause__)
+    first, second = eyes("A/IM000001", "B/IM000001")
+    assert [len(first), len(second)] == [1, 1]
+    with pytest.warns(FovealWarning, match="other folders"):
+        first, second = eyes("A/IM000001")
+    assert [len(first), len(second)] == [1, 0]
+    first, second = eyes("A/IM000001", "IM000001")  # what is left for the other one
+    assert [len(first), len(second)] == [1, 1]
+
+
+def test_a_mask_without_a_folder_is_not_taken_for_two_patients(tmp_path):
+    square(tmp_path / "masks" / "eye_1_MA.png", 4)
+    namesakes = [Path("photos/eye_1.jpg"), Path("others/eye_1.jpg")]
+    pattern = tmp_path / "masks" / "{stem}_{region}.png"
+    with pytest.raises(ImageError, match="fits several images of this name"):
+        regions_of(entry(pattern, namesakes=namesakes), photograph())
+    ((region,), _) = regions_of(entry(pattern, namesakes=namesakes[:1]), photograph())
+    assert region.mask.sum() == 16
 
 
 @pytest.mark.parametrize(("method", "skills"), [("majority", False), ("staple", True)])

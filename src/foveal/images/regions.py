@@ -1,6 +1,7 @@
 """Regions from files: masks, label images, and what annotation tools export."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -8,10 +9,18 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from foveal.core import Image, ImageError, Region
+from foveal.core import FovealWarning, Image, ImageError, Region
 from foveal.images.annotations.consensus import Method, consensus_of
 from foveal.images.annotations.kinds import annotation_kind, read_pictures
-from foveal.images.annotations.marks import Picture, not_mentioned, picture_of, regions_in
+from foveal.images.annotations.marks import (
+    ELSEWHERE,
+    Picture,
+    is_elsewhere,
+    is_shared,
+    not_mentioned,
+    picture_of,
+    regions_in,
+)
 from foveal.images.annotations.soft import read_soft_mask
 from foveal.images.content import about, identify
 from foveal.images.masks import binary_mask, check_grid, labelled_masks
@@ -85,7 +94,7 @@ def read_regions(
             regions.append(region)
     if len(unmentioned) == len(files):
         with about(unmentioned[0], part="the file of annotations"):
-            raise ImageError(reading.strangers)
+            raise reading.strangers
     if grader is not None:
         regions = _of_grader(regions, grader, Path(path))
     if consensus is None or len({region.grader for region in regions}) < 2:
@@ -93,15 +102,24 @@ def read_regions(
     return [found.region for found in consensus_of(regions, consensus)]
 
 
-def has_regions(path: str, image: Image) -> bool:
+def has_regions(path: str, image: Image, namesakes: Iterable[Path] = ()) -> bool:
     """Whether there are files of a photograph's regions: masks, or annotations that mention it.
 
+    Args:
+        path: As for `read_regions`.
+        image: The photograph.
+        namesakes: Other photographs with the name of its file, which must not share its regions.
+
     Raises:
-        ImageError: Annotations that cannot be read.
+        ImageError: Annotations that cannot be read, or regions that are those of a namesake too.
+
+    Warns:
+        FovealWarning: Annotations have a picture of its name in other folders only.
     """
     files = region_files(path, Path(str(image.source)).stem)
     reading = _Reading(image, {}, None, None)
-    return any(reading.mentions(file) for file in files)
+    found = [reading.mentions(file, namesakes) for file in files]
+    return any(found)
 
 
 class _Reading:
@@ -116,7 +134,7 @@ class _Reading:
     ) -> None:
         self.image, self.names = image, names
         self.labels, self.threshold = labels, threshold
-        self.strangers = ""
+        self.strangers = ImageError("does not mention this photograph")
         """What to say of a file that does not mention the image."""
 
     def of(self, file: RegionFile) -> list[Region] | None:
@@ -132,19 +150,29 @@ class _Reading:
             pictures = self._pictures(file, kind)
             picture = picture_of(pictures, self.image)
             if picture is None:
-                self.strangers = not_mentioned(pictures)
+                self.strangers = not_mentioned(pictures, self.image)
                 return None
             found = regions_in(picture, self.image, self.names, str(file.path))
             if file.grader is None:
                 return found
             return [replace(region, grader=file.grader) for region in found]
 
-    def mentions(self, file: RegionFile) -> bool:
+    def mentions(self, file: RegionFile, namesakes: Iterable[Path]) -> bool:
+        source = Path(str(self.image and self.image.source)).absolute()
+        others = [one for one in namesakes if one.absolute().parent != source.parent]
         with about(file.path, part="the file of regions"):
             kind = annotation_kind(file.path)
             if kind not in ("JSON", "XML", "CSV", "DICOM SEG"):
+                _refuse_shared(bool(others))
                 return True
-            return picture_of(self._pictures(file, kind), self.image) is not None
+            pictures = self._pictures(file, kind)
+            picture = picture_of(pictures, self.image)
+            if picture is not None:
+                _refuse_shared(is_shared(picture, pictures, source, others))
+            elif is_elsewhere(pictures, source):
+                told = f"of the pictures in the annotations {ELSEWHERE}"
+                warnings.warn(told, FovealWarning, stacklevel=4)
+            return picture is not None
 
     def _pictures(self, file: RegionFile, kind: str) -> Sequence[Picture]:
         return read_pictures(
@@ -187,6 +215,15 @@ def _decoded(
     return (
         {file.code or "": binary_mask(raster)} if labels is None else labelled_masks(raster, labels)
     )
+
+
+def _refuse_shared(shared: bool) -> None:
+    if shared:
+        raise ImageError(
+            "fits several images of this name in different folders, so it cannot be told whose it "
+            "is; in annotations, name each picture with the folders of its file, and of masks give "
+            "each folder of images its own, as a part of the plan of its own"
+        )
 
 
 def _files(path: str, image: Image | None) -> Sequence[RegionFile]:

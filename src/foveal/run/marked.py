@@ -21,7 +21,7 @@ def regions_of(entry: Entry, image: Image) -> tuple[list[Region], list[Consensus
     Of several graders it is what they have in common, and how far they agree stands beside.
     """
     # The masks of a section are named after it.
-    named = image if entry.section is None else replace(image, source=f"{entry.stem}.png")
+    named = image if entry.section is None else replace(image, source=str(entry.file))
     regions, agreed = _marked(entry, named)
     return [*regions, *_between(entry, image)], agreed
 
@@ -36,7 +36,7 @@ def _between(entry: Entry, image: Image) -> Iterator[Region]:
 
 
 def _marked(entry: Entry, named: Image) -> tuple[list[Region], list[Consensus]]:
-    if entry.regions is None or not has_regions(entry.regions, named):
+    if entry.regions is None or not has_regions(entry.regions, named, entry.namesakes):
         return [], []
     regions = read_regions(entry.regions, image=named)
     if len({region.grader for region in regions}) < 2:

@@ -115,17 +115,23 @@ class _Masks:
 
     def of(self, case: Case) -> list[Region] | None:
         """The regions of an image on its original grid; `None` where the pattern finds none."""
-        name = Path(self._name(case)).name
+        name = self._name(case)
         # A section's name has no suffix, and may have dots.
         named = f"{name}.png" if "volume" in case.facts else name
         try:
             image = _image(case.views[0], named)
-            if not has_regions(self.pattern, image):
+            if not has_regions(self.pattern, image, self._namesakes(Path(named))):
                 return None
             return read_regions(self.pattern, image=image, consensus=self.consensus)
         except ImageError as problem:
             nameless = problem.__cause__ if isinstance(problem.__cause__, ImageError) else problem
             raise ImageError(f"{case.id}: {nameless}") from problem
+
+    def _namesakes(self, file: Path) -> list[Path]:
+        """Other images of the run that masks of this one may be taken for."""
+        names = () if self.names is None else self.names.items()
+        files = [Path(name) for alias, name in names if alias.startswith("I-")]
+        return [other for other in files if other.stem == file.stem]
 
     def _name(self, case: Case) -> str:
         if self.names is None:
@@ -168,7 +174,16 @@ def _measured(
         return replace(case, views=views)
     shrink = shrinking(case.grid)
     shown = tuple(replace(r, mask=shrink.mask_forward(r.mask), source=None) for r in given)
-    return replace(case, views=views, regions=(*shown, *_anatomy_beside(shown, case.regions)))
+    beside = _anatomy_beside(shown, case.regions)
+    return replace(case, views=views, regions=(*shown, *beside), facts=_facts(case, shown))
+
+
+def _facts(case: Case, shown: Sequence[Region]) -> dict[str, object]:
+    """The case's, which say of anatomy that masks show now that it is from them."""
+    parts = {"disc" if region.name == "optic disc" else region.name for region in shown}
+    known = [part for part in parts if f"anatomy.{part}.source" in case.facts]
+    sources = {f"anatomy.{part}.source": "mask" for part in known}
+    return {**case.facts, **sources, **{f"anatomy.{part}.confidence": 1.0 for part in known}}
 
 
 def _view(

@@ -1,7 +1,7 @@
 """What files of annotations say, before it becomes regions."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +16,12 @@ from foveal.images.reading import MAX_PIXELS
 
 _SHOWN = 5
 """How many names an error lists."""
+
+ELSEWHERE = (
+    "one has this file's name, but other folders: where it is the same picture, name it there "
+    "with the folders that the file is in, or with none"
+)
+"""What to do about a picture that may be another patient's."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,14 +55,13 @@ class Picture:
 def picture_of(pictures: Sequence[Picture], image: Image | None) -> Picture | None:
     """The picture of a file that is the image; `None` where the file does not mention it.
 
-    File names decide, without their folders; where no name fits, names without their suffix, since
-    pictures are converted after they were annotated.
+    A SOP instance decides where there is one, else the file's name. A name with folders is only
+    that of a file whose path ends in them, since two patients may both have an eye_1.jpg; of
+    several that fit, the longest counts. Where no name fits, names count without their suffix,
+    since pictures are converted after they were annotated.
 
     Raises:
         ImageError: Several pictures and no image to choose by, or two that fit.
-
-    Warns:
-        FovealWarning: The file tells folders apart, and the image lies in none of that name.
     """
     if image is None or image.source is None:
         if len(pictures) == 1:
@@ -64,24 +69,41 @@ def picture_of(pictures: Sequence[Picture], image: Image | None) -> Picture | No
         raise ImageError(
             f"holds annotations of {len(pictures)} pictures; pass image= to read those of one"
         )
-    nameless = [p for p in pictures if not p.names and p.uid is None]
-    found = nameless or _by_uid(pictures, image) or _by_name(pictures, Path(image.source))
-    if len(found) == 1 and not nameless and found[0].uid is None:
-        _doubt_folders(found[0], pictures, Path(image.source))
+    found = _fitting(pictures, Path(image.source))
     if len(found) > 1:
         raise ImageError(
-            f"mentions the picture {found[0].names[0] if found[0].names else found[0].uid} "
-            f"{len(found)} times; leave one"
-        )
+            f"mentions this photograph {len(found)} times; leave one, or name each with the "
+            "folders of its file"
+        ) from ImageError(f"as {_called(found[0])}")
     return found[0] if found else None
 
 
-def not_mentioned(pictures: Sequence[Picture]) -> str:
-    """What to say of a file without the image."""
-    names = [p.names[0] if p.names else f"SOP instance {p.uid}" for p in pictures]
-    more = ", ..." if len(names) > _SHOWN else ""
-    shown = ", ".join(names[:_SHOWN]) or "none"
-    return f"does not mention this photograph; it annotates {shown}{more}"
+def is_shared(
+    picture: Picture, pictures: Sequence[Picture], source: Path, others: Iterable[Path]
+) -> bool:
+    """Whether a picture that was found for one file is that of another file as well."""
+    if picture.uid is not None and picture.uid == _sop_instance(source):
+        return False
+    return any(
+        _fitting([picture], other) and picture in _fitting(pictures, other) for other in others
+    )
+
+
+def not_mentioned(pictures: Sequence[Picture], image: Image | None) -> ImageError:
+    """What to say of a file without the image; its cause names pictures, which reports must not."""
+    shown = ", ".join(map(_called, pictures[:_SHOWN])) or "none"
+    more = ", ..." if len(pictures) > _SHOWN else ""
+    error = ImageError(
+        f"does not mention this photograph, but {len(pictures)} others{_hint(pictures, image)}"
+    )
+    error.__cause__ = ImageError(f"it annotates {shown}{more}")
+    return error
+
+
+def is_elsewhere(pictures: Sequence[Picture], source: Path) -> bool:
+    """Whether a file has a picture of the image's name, but in other folders."""
+    names = {_parts(name)[-1] for picture in pictures for name in picture.names}
+    return source.name in names and not _fitting(pictures, source)
 
 
 def regions_in(
@@ -160,51 +182,67 @@ def _grid_of(picture: Picture, image: Image | None) -> Grid:
     return picture.grid
 
 
-def _by_uid(pictures: Sequence[Picture], image: Image) -> list[Picture]:
+def _fitting(pictures: Sequence[Picture], source: Path) -> list[Picture]:
+    nameless = [p for p in pictures if not p.names and p.uid is None]
+    return nameless or _by_uid(pictures, source) or _by_name(pictures, source)
+
+
+def _by_uid(pictures: Sequence[Picture], source: Path) -> list[Picture]:
     """Those that refer to the image's DICOM object."""
     if all(picture.uid is None for picture in pictures):
         return []
-    from foveal.images.annotations.segments import sop_instance  # pydicom is slow to import
-
-    uid = sop_instance(Path(str(image.source)))
+    uid = _sop_instance(source)
     if uid is None:  # a photograph that is no DICOM file any more
         return list(pictures) if len(pictures) == 1 else []
     return [picture for picture in pictures if picture.uid == uid]
 
 
+def _sop_instance(source: Path) -> str | None:
+    from foveal.images.annotations.segments import sop_instance  # pydicom is slow to import
+
+    return sop_instance(source)
+
+
 def _by_name(pictures: Sequence[Picture], source: Path) -> list[Picture]:
-    whole = source.as_posix()
-    files = [p for p in pictures if any(_base(name) == source.name for name in p.names)]
-    if len(files) > 1:
-        longer = [p for p in files if any(whole.endswith(f"/{_plain(n)}") for n in p.names)]
-        files = longer if len(longer) == 1 else files
-    return files or [
-        p for p in pictures if any(PurePosixPath(_base(n)).stem == source.stem for n in p.names)
-    ]
+    """Those that share most with the end of the path."""
+    for end in (str, _stem):
+        shared = [_shared(picture, source, end) for picture in pictures]
+        most = max(shared, default=0)
+        if most:
+            return [p for p, parts in zip(pictures, shared, strict=True) if parts == most]
+    return []
 
 
-def _doubt_folders(found: Picture, pictures: Sequence[Picture], source: Path) -> None:
-    """Two patients may both have an eye_1.jpg; the one that the file knows may be the other's."""
-    folders = {_folder(name) for picture in pictures for name in picture.names}
-    own = {_folder(name) for name in found.names}
-    if len(folders) > 1 and "" not in own and source.absolute().parent.name not in own:
-        warnings.warn(
-            f"annotations of {found.names[0]} are taken for this photograph by the file's name "
-            "alone, since its folder has another name; look at where they lie",
-            FovealWarning,
-            stacklevel=3,
-        )
+def _shared(picture: Picture, source: Path, end: Callable[[str], str]) -> int:
+    """How many parts of the path a picture's names tell; 0 where one of them tells others."""
+    own = source.absolute().parts
+    most = 0
+    for name in picture.names:
+        *folders, last = _parts(name)
+        if end(last) != end(source.name):
+            continue
+        if list(own[-1 - len(folders) : -1]) != folders:
+            return 0
+        most = max(most, 1 + len(folders))
+    return most
 
 
-def _folder(name: str) -> str:
-    """The folder that a file's name tells; an address on a server tells none."""
-    return "" if "://" in name else PurePosixPath(_plain(name)).parent.name
+def _parts(name: str) -> list[str]:
+    """Folders and name of a file, only compared and never opened; a server's address has none."""
+    plain = name.replace("\\", "/")
+    parts = [part for part in plain.split("/") if part not in ("", ".", "..")] or [""]
+    return parts[-1:] if "://" in plain else parts
 
 
-def _plain(name: str) -> str:
-    return name.replace("\\", "/")
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
 
 
-def _base(name: str) -> str:
-    """The file's name; only compared, never opened."""
-    return _plain(name).rpartition("/")[2]
+def _called(picture: Picture) -> str:
+    return picture.names[0] if picture.names else f"SOP instance {picture.uid}"
+
+
+def _hint(pictures: Sequence[Picture], image: Image | None) -> str:
+    if image is None or not is_elsewhere(pictures, Path(str(image.source))):
+        return ""
+    return f"; {ELSEWHERE}"
