@@ -340,6 +340,13 @@ def test_every_trouble_has_its_answer_in_words(write_cohort, changes, says):
     assert not re.findall(r">\s*nan\s*<", page.partition('<section id="cases"')[0])
 
 
+def test_images_that_failed_are_no_units(write_cohort):
+    failed = [Case(id=f"I-9{number}", failure="dark") for number in range(5)]
+    proof = proof_of(write_cohort(eyes=16, more=failed))
+    assert proof.units == "The patient is the unit: 8 patients, each drawn with all images."
+    assert not any("patient id" in note for note in proof.notes)
+
+
 def test_an_image_that_is_there_twice_is_refused(write_cohort, make_case):
     run = write_cohort(shards=[[make_case("I-0")], [make_case("I-0")]])
     with pytest.raises(StoreError, match="holds the image I-0 twice"):

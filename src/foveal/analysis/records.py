@@ -101,6 +101,8 @@ class Records:
     images: tuple[str, ...]
     failed: Bool[np.ndarray, " image"]
     units: Units
+    explained: Units
+    """The same of the images that could be explained alone, for the words that a reader sees."""
     facts: Mapping[str, tuple[str | None, ...]]
     """Laterality, modality, and the labels that the manifest gave."""
     answers: Mapping[str, Answers]
@@ -124,10 +126,12 @@ def read_records(run: Run) -> Records:
             "one of its shards and run the same plan again"
         )
     patients, eyes = ([row[name] for row in rows] for name in ("patient", "eye"))
+    kept = [row for row in rows if row["failure"] is None]
     return Records(
         images=tuple(names),
         failed=np.array([row["failure"] is not None for row in rows], dtype=bool),
         units=units_of(patients, eyes, names),
+        explained=units_of(*([row[name] for row in kept] for name in ("patient", "eye", "image"))),
         facts=_facts(rows),
         answers=_answers(run, index),
         scores=_scores(run, index),

@@ -69,8 +69,8 @@ def proof_of(run: Run, header: Mapping[str, Any] | None = None) -> Proof:
     compared = matches(records, how)
     return Proof(
         unit=records.units.unit,
-        units=unit_in_words(records.units),
-        notes=records.units.remarks(),
+        units=unit_in_words(records.explained),
+        notes=records.explained.remarks(),
         how=_how_in_words(how),
         intervals=_intervals(records, compared, how),
         matches=compared,
