@@ -30,6 +30,8 @@ def test_everything_of_the_fundus_is_given_with_where_it_comes_from(eye):
     assert 0.5 <= found.facts["anatomy.disc.confidence"] < 1
     assert found.facts["anatomy.side"] == "right"
     assert found.facts["anatomy.side.source"] == "given"
+    assert found.facts["anatomy.etdrs.source"] == found.regions[3].source
+    assert found.facts["anatomy.etdrs.confidence"] == found.facts["anatomy.fovea.confidence"]
     assert found.notes == ()
     disc = next(region.mask for region in eye.regions if region.name == "optic disc")
     both = (found.regions[0].mask & disc).sum()
@@ -71,6 +73,7 @@ def test_an_unknown_part_is_refused(eye):
         pytest.param("slit-lamp", ["disc", "fovea", "vessels", "etdrs"], id="front"),
         pytest.param("oct", ["disc", "vessels", "cornea"], id="section"),
         pytest.param("fundus", ["cornea", "pupil"], id="fundus"),
+        pytest.param("unknown", ["eye"], id="unknown"),
     ],
 )
 def test_no_part_is_looked_for_in_a_kind_of_image_that_does_not_show_it(modality, strange):
@@ -79,6 +82,14 @@ def test_no_part_is_looked_for_in_a_kind_of_image_that_does_not_show_it(modality
     assert found.regions == ()
     assert found.facts == {}
     assert [note.partition(":")[0] for note in found.notes] == [f"no {part}" for part in strange]
+
+
+def test_without_a_spacing_and_a_modality_both_are_told(eye):
+    bare = replace(eye.image, spacing_mm=None, modality="unknown")
+    found = anatomy_of(bare, ["etdrs"])
+    assert "taking the disc for 1.5 mm (nominal)" in found.facts["anatomy.etdrs.source"]
+    assert [note for note in found.notes if "name its modality" in note] == list(found.notes)
+    assert len(found.notes) == 1
 
 
 def test_a_mask_shows_a_part_in_any_kind_of_image():

@@ -73,6 +73,26 @@ def page(make_run):
     return page_of(make_run())
 
 
+def test_a_page_tells_of_quality_and_of_where_anatomy_is_from(make_run, make_case):
+    facts = {
+        "quality": "review", "quality.focus": 0.5, "quality.rim_glare": 1.25,
+        "anatomy.disc.source": "heuristic", "anatomy.disc.confidence": 0.97,
+        "anatomy.vessels.source": "none",
+        "anatomy.etdrs.source": "ETDRS grid, taking the disc for 1.5 mm (nominal)",
+        "anatomy.etdrs.confidence": 0.75,
+    }  # fmt: skip
+    document, _ = page_of(make_run([make_case(facts=facts)]))
+    for words in (
+        "Quality to be looked at: a limit of the plan is not kept; unusual: focus 0.5 (usually ",
+        "Anatomy disc: found by its looks, confidence 0.97; etdrs: ETDRS grid, taking the disc for "
+        "1.5 mm (nominal), confidence 0.75; vessels: not found",
+        "optic disc (found, 0.97) (1 area)",
+        "in green (ratio) 1.25 0.892",
+    ):
+        assert words in document.text
+    assert "unusual: rim" not in document.text
+
+
 def test_a_page_asks_for_nothing_outside_itself(page):
     document, text = page
     assert not re.search(r"https?:|//[a-z]|@import|url\(", bare(text))
@@ -159,7 +179,7 @@ SAID = [
     "none: nothing shows that images are prepared as in training",
     "not a medical device",
     "I-9 the file ends in the middle",
-    "the layer was chosen by rule (1 image)",
+    "the layer was chosen by rule (I-0)",
     "grader says: Severe",
     "Why Severe (predicted)?",
     "Grade 3",

@@ -181,7 +181,7 @@ def test_what_was_planned_stands_beside_what_was_done(make_run, make_case, make_
         ("grader loaded as its card says", "2 keys were left out"),
         ("2 maps", "1 with nothing to show: the map has no positive value inside the field"),
         ("each method as its paper says", "stopped at 5 superpixels (1 map)"),
-        ("no warning", "the layer was chosen by rule (1 image)"),
+        ("no warning", "the layer was chosen by rule (I-0)"),
         ("Relevance mass", "never made; it needs nothing but the map"),
         ("Deletion AUC", "never made; it needs nothing but the map"),
         ("Excess drop", "never made; it needs nothing but the map"),

@@ -52,8 +52,23 @@ def test_anatomy_that_is_not_sure_is_told():
     noise[:, :20] = 0
     entry = Entry(path=Path("a.png"), name="a", anatomy=("disc",))
     with pytest.warns(FovealWarning, match="no disc: no place looks enough like an optic disc"):
-        _, regions = with_anatomy(Image(pixels=noise), [], entry)
+        _, regions = with_anatomy(Image(pixels=noise, modality="fundus"), [], entry)
     assert regions == []
+
+
+@pytest.mark.parametrize(
+    ("table", "strange"),
+    [
+        pytest.param({"modality": "slit-lamp"}, "disc, etdrs", id="slit lamp"),
+        pytest.param({"modality": "fundus", "anatomy": ["disc", "pupil"]}, "pupil", id="fundus"),
+        pytest.param({"sections": "all"}, "disc, etdrs", id="sections"),
+    ],
+)
+def test_anatomy_that_such_images_do_not_show_is_refused_with_the_plan(tmp_path, table, strange):
+    asked = {"files": "*.png", "anatomy": ["disc", "etdrs"], **table}
+    with pytest.raises(PlanError, match=f"anatomy asks for {strange}, which is not looked for"):
+        plan(tmp_path, images=[asked])
+    plan(tmp_path, images=[{**asked, "regions": "masks/{stem}_{region}.png"}])
 
 
 def test_without_a_table_nothing_is_measured(eye):

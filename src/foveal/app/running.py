@@ -260,7 +260,7 @@ def _tell_warnings(run: "Run") -> None:
     from foveal.report.words import counted
 
     for text, images in history(run).warnings.items():
-        click.echo(f"note: {text} ({counted(images, 'image')})", err=True)
+        click.echo(f"note: {text} ({counted(len(images), 'image')})", err=True)
 
 
 @contextmanager

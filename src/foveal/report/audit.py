@@ -238,7 +238,7 @@ def _log(told: History) -> dict[str, object]:
         "images": told.images,
         "stage_seconds": told.stages,
         "map_seconds": told.seconds,
-        "warnings": told.warnings,
+        "warnings": {text: len(images) for text, images in told.warnings.items()},
         "machines": told.machines,
     }
 

@@ -8,7 +8,7 @@ from foveal.core import REASONS
 from foveal.report.cohort import Cohort
 from foveal.report.history import History
 from foveal.report.traits import Traits
-from foveal.report.words import ELSEWHERE, counted, listed, measure_name, method_name
+from foveal.report.words import ELSEWHERE, counted, listed, measure_name, method_name, some
 from foveal.store import Run
 
 _OF_THE_IMAGE = frozenset({"empty_mask", "full_mask", "no_outside", "made_elsewhere"})
@@ -44,8 +44,8 @@ def deviations(
         *_of_maps(header, cohort, traits),
         *_of_numbers(header, cohort, traits),
         *(
-            Deviation(asked="no warning", done=f"{text} ({counted(times, 'image')})")
-            for text, times in history.warnings.items()
+            Deviation(asked="no warning", done=f"{text} ({some(images)})")
+            for text, images in history.warnings.items()
         ),
     )
 

@@ -18,8 +18,8 @@ class History:
     """Images whose times are in the log."""
     seconds: Mapping[str, float]
     """Mean seconds of one map beyond the pass that all methods share, by the maps' name."""
-    warnings: Mapping[str, int]
-    """In how many images each warning came."""
+    warnings: Mapping[str, Sequence[str]]
+    """The images in which each warning came."""
     machines: Sequence[Mapping[str, object]]
     """What the run was made on."""
 
@@ -28,7 +28,7 @@ def history(run: Run) -> History:
     """The log in short; empty for a run without one."""
     stages: Counter[str] = Counter()
     seconds: dict[str, list[float]] = {}
-    warnings: Counter[str] = Counter()
+    warnings: dict[str, dict[str, None]] = {}
     machines: list[Mapping[str, object]] = []
     images = 0
     for event in _events(run):
@@ -41,12 +41,12 @@ def history(run: Run) -> History:
             case "cost":
                 seconds.setdefault(event["key"], []).append(event["seconds"])
             case "warning":
-                warnings[event["text"]] += 1
+                warnings.setdefault(event["text"], {})[event["image"]] = None
     return History(
         stages=dict(stages),
         images=images,
         seconds={key: sum(own) / len(own) for key, own in seconds.items()},
-        warnings=dict(warnings),
+        warnings={text: tuple(images) for text, images in warnings.items()},
         machines=machines,
     )
 

@@ -11,6 +11,7 @@ from foveal.report.carry import Way, way_of
 from foveal.report.colour import Scale, evidence, scale_of, shows_sign
 from foveal.report.describe import description, resolution, scale_bar, share_against
 from foveal.report.drawing import FRACTIONS, small_picture
+from foveal.report.examined import region_in_legend
 from foveal.report.inline import colours_uri, picture_uri, svg_path
 from foveal.report.outlines import FIELD, contour, outlines_of
 from foveal.report.words import counted, listed, map_name, no_map, number, percent, title
@@ -137,7 +138,7 @@ def _outlines(case: Case, grid: Grid) -> Iterator[DrawnLine]:
         )
     for outline in outlines_of(case, grid):
         yield DrawnLine(
-            label=f"{outline.name} ({counted(outline.parts, 'area')})",
+            label=f"{region_in_legend(case, outline.name)} ({counted(outline.parts, 'area')})",
             colour=outline.style.colour,
             dashes=_dashes(outline.style.dashes),
             path=svg_path(outline.lines),

@@ -16,6 +16,7 @@ from foveal.report.carry import way_of
 from foveal.report.curves import CurvePlot, curve_plots
 from foveal.report.diagnosis import FindingSheet, finding_sheets
 from foveal.report.drawing import small_picture
+from foveal.report.examined import QualityRow, anatomy_in_words, quality_in_words, quality_rows
 from foveal.report.inline import picture_uri
 from foveal.report.pictures import MapSheet, PictureSheet, map_grid, map_sheet, picture_sheet
 from foveal.report.tables import ScoreTable, score_table
@@ -92,6 +93,7 @@ class CaseSheet:
     name: str
     title: str
     facts: tuple[tuple[str, str], ...]
+    quality: tuple[QualityRow, ...]
     picture: PictureSheet
     views: tuple[ViewSheet, ...]
 
@@ -111,6 +113,7 @@ def case_sheet(case: Case, blind: Blind = MappingProxyType({})) -> CaseSheet:
         name=case.id,
         title=title(case),
         facts=tuple(_facts(case)),
+        quality=tuple(quality_rows(case)),
         picture=picture,
         views=tuple(view_sheet(case, view, picture, blind) for view in case.views),
     )
@@ -133,6 +136,10 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
     yield "Pixel spacing", " × ".join(spacing) or "not known"
     if case.sha256 is not None:
         yield "SHA-256 of the file", f"{case.sha256[:16]}…"
+    if (quality := quality_in_words(case)) is not None:
+        yield "Quality", quality
+    if anatomy := anatomy_in_words(case):
+        yield "Anatomy", anatomy
 
 
 def view_sheet(

@@ -30,6 +30,7 @@ from foveal.report.words import (
     range_in_words,
     settings_in_words,
     share,
+    some,
     target_in_words,
 )
 
@@ -66,6 +67,7 @@ def environment() -> Environment:
         "sentence": sentence,
         "settings_in_words": settings_in_words,
         "share": share,
+        "some": some,
         "svg_path": lambda line: svg_path([line]),
         "target_in_words": target_in_words,
     }

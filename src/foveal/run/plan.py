@@ -10,6 +10,7 @@ from foveal.core import Modality, PlanError
 from foveal.explainers import AbstractExplainer
 from foveal.explainers.registry import explainer_named
 from foveal.images import AnatomyPart, MapGrid, Method, check_pattern
+from foveal.images.anatomy import strange_parts
 from foveal.images.quality import MEANINGS, check_limits
 from foveal.measures import measure_named
 from foveal.models.toml import checked, read_toml
@@ -105,7 +106,17 @@ class ImagesTable(_Table):
             )
         if self.regions is not None:
             check_pattern(self.regions)
+        elif strange := self._strange:
+            raise ValueError(
+                f"anatomy asks for {', '.join(strange)}, which is not looked for in images of this "
+                "modality; leave it out, or give masks of it as regions"
+            )
         return self
+
+    @property
+    def _strange(self) -> list[str]:
+        modality = self.modality or ("unknown" if self.sections is None else "oct")
+        return [] if modality == "unknown" else strange_parts(self.anatomy, modality)
 
 
 class ModelTable(_Table):

@@ -11,7 +11,7 @@ from foveal.images.anatomy.grids import (
     rim_sectors,
 )
 from foveal.images.anatomy.landmarks import Landmarks, Place
-from foveal.images.anatomy.parts import ANATOMY, Anatomy, AnatomyPart, anatomy_of
+from foveal.images.anatomy.parts import ANATOMY, Anatomy, AnatomyPart, anatomy_of, strange_parts
 from foveal.images.anatomy.structure import Structure
 from foveal.images.anatomy.vessels import VesselModel, vessels_of
 
@@ -34,5 +34,6 @@ __all__ = [
     "macular_zones",
     "quadrants",
     "rim_sectors",
+    "strange_parts",
     "vessels_of",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from foveal.core import Image, ImageError, Region
+from foveal.core import Image, ImageError, Modality, Region
 from foveal.images.anatomy.anterior import anterior_regions
 from foveal.images.anatomy.eye_frame import DISC_MM
 from foveal.images.anatomy.finding import landmarks_of
@@ -40,7 +40,12 @@ _SEEN = {
     "fundus": "photographs of the fundus",
     "oct": "tomography",
     "slit-lamp": "slit lamp photographs",
+    "unknown": "an image of an unknown kind; name its modality",
 }
+_NO_KIND = (
+    "nothing says what kind of image this is, and its anatomy is that of a photograph of the "
+    "fundus; name its modality"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,9 @@ class Anatomy:
     regions: tuple[Region, ...]
     """Of kind "anatomy"; without those that experts marked already."""
     facts: dict[str, str | int | float | bool]
-    """Under `anatomy.<part>.source` and `.confidence`, for what rests on masks, models or looks."""
+    """Under `anatomy.<part>.source` and `.confidence`, for what rests on masks, models or looks; a
+    grid's confidence is that of the place it is laid on, and its source says how its millimetres
+    are known."""
     notes: tuple[str, ...]
     """What is missing, and why."""
 
@@ -85,15 +92,20 @@ def anatomy_of(image: Image, parts: Sequence[str], *, regions: Sequence[Region] 
     strange = [part for part in parts if _is_strange(part, image, regions)]
     parts = [part for part in parts if part not in strange]
     notes += [f"no {part}: it is not looked for in {_SEEN[image.modality]}" for part in strange]
+    if image.modality == "unknown" and any(part not in _FRONT for part in parts):
+        notes.append(_NO_KIND)
     if any(part in _PLACED for part in parts):
         landmarks = landmarks_of(image, regions=regions)
         structures += [s for s in _landmarks(landmarks, image) if s.name in parts]
         facts |= _side_facts(landmarks)
         for part in (part for part in parts if part in _GRIDS):
             try:
-                found += _GRIDS[part](image, landmarks)
+                grid = _GRIDS[part](image, landmarks)
             except ImageError as problem:
                 notes.append(f"no {part}: the image {problem}")
+            else:
+                found += grid
+                facts |= _grid_facts(part, grid, landmarks)
     if "vessels" in parts:
         structures.append(vessels_of(image, regions=regions))
     if any(part in _FRONT for part in parts):
@@ -117,9 +129,17 @@ def anatomy_of(image: Image, parts: Sequence[str], *, regions: Sequence[Region] 
 
 def _is_strange(part: str, image: Image, regions: Sequence[Region]) -> bool:
     """Whether nothing is known of the part's looks in this kind of image, and no mask shows it."""
-    kind = "slit-lamp" if part in _FRONT else "fundus"
     marked = {region.name for region in regions if region.mask.any()}
-    return image.modality not in (kind, "unknown") and marked.isdisjoint(_MASKS[part])
+    return bool(strange_parts([part], image.modality)) and marked.isdisjoint(_MASKS[part])
+
+
+def strange_parts(parts: Sequence[str], modality: Modality) -> list[str]:
+    """Those that are not known by their looks in this kind of image."""
+    return [
+        part
+        for part in parts
+        if modality not in (("slit-lamp",) if part in _FRONT else ("fundus", "unknown"))
+    ]
 
 
 def _landmarks(landmarks: Landmarks, image: Image) -> tuple[Structure, Structure]:
@@ -153,6 +173,16 @@ def _side_facts(landmarks: Landmarks) -> dict[str, str | int | float | bool]:
     }
     if landmarks.laterality_confidence is not None:
         facts["anatomy.side.confidence"] = round(landmarks.laterality_confidence, 3)
+    return facts
+
+
+def _grid_facts(
+    part: str, grid: Sequence[Region], landmarks: Landmarks
+) -> dict[str, str | int | float | bool]:
+    place = landmarks.disc if part == "clock-hours" else landmarks.fovea
+    facts: dict[str, str | int | float | bool] = {f"anatomy.{part}.source": grid[0].source or ""}
+    if place is not None and place.confidence is not None:
+        facts[f"anatomy.{part}.confidence"] = round(place.confidence, 3)
     return facts
 
 
