@@ -69,6 +69,11 @@ def test_anatomy_stays_beside_masks_that_came_later(finished, cohort_folder):
         lambda case: replace(
             case,
             regions=(*case.regions, replace(centre, mask=small.repeat(2, 0).repeat(2, 1))),
+            facts={
+                "anatomy.hard exudates.source": "heuristic",
+                "anatomy.hard exudates.confidence": 0.8,
+                "anatomy.fovea.source": "heuristic",
+            },
             views=tuple(replace(v, regions=(*v.regions, centre)) for v in case.views),
         ),
     )
@@ -77,6 +82,11 @@ def test_anatomy_stays_beside_masks_that_came_later(finished, cohort_folder):
         names = ["ETDRS centre", "hard exudates", "microaneurysms"]
         assert sorted(region.name for region in case.regions) == names
         assert sorted(region.name for region in case.views[0].regions) == names
+        assert dict(case.facts) == {
+            "anatomy.hard exudates.source": "mask",
+            "anatomy.hard exudates.confidence": 1.0,
+            "anatomy.fovea.source": "heuristic",
+        }
 
 
 def test_graders_are_joined_as_the_plan_says(finished, cohort_folder, monkeypatch):
