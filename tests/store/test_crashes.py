@@ -144,3 +144,27 @@ def test_a_header_that_is_none_is_named(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(StoreError, match=r"run\.json in .* (is not of a foveal run|is damaged)"):
         Run.open(tmp_path)
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["with links", "without"])
+def test_a_lock_is_there_with_its_holder_or_not_at_all(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links")))
+    seen = []
+    with at_work(tmp_path):
+        seen = [file.name for file in tmp_path.iterdir()]
+        assert json.loads((tmp_path / ".lock").read_text())["process"] == os.getpid()
+    assert seen == [".lock"], "nothing else is left beside it"
+    if links:
+        whole = os.link
+
+        def killed(own, lock):
+            assert not lock.exists()
+            assert json.loads(own.read_text())["process"] == os.getpid()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(os, "link", killed)
+        with pytest.raises(KeyboardInterrupt), at_work(tmp_path):
+            pass
+        monkeypatch.setattr(os, "link", whole)
+        assert not (tmp_path / ".lock").exists()

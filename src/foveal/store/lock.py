@@ -50,12 +50,34 @@ def is_free(folder: Path) -> bool:
 def _take(lock: Path) -> bool:
     if lock.exists() and _is_dead(_holder(lock)):
         lock.unlink(missing_ok=True)
+    own = lock.with_name(f"{lock.name}.{os.getpid()}")
     try:
-        handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        # The lock is there with its holder's name or not at all, whenever the process is killed.
+        text = json.dumps({"process": os.getpid(), "host": socket.gethostname()})
+        own.write_text(text, encoding="utf-8")
+        if hasattr(os, "link") and _links(own, lock):
+            return True
+        with lock.open("x", encoding="utf-8") as file:  # where a disk knows no second names
+            file.write(text)
     except FileExistsError:
         return False
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump({"process": os.getpid(), "host": socket.gethostname()}, file)
+    finally:
+        own.unlink(missing_ok=True)
+    return True
+
+
+def _links(own: Path, lock: Path) -> bool:
+    """Give a file a second name; false on disks that know none.
+
+    Raises:
+        FileExistsError: The name is taken.
+    """
+    try:
+        os.link(own, lock)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
     return True
 
 

@@ -134,7 +134,11 @@ class Run:
     def sweep(self) -> None:
         """Take away what writers that died have left; for who is alone at work in the folder."""
         restore_shards(self.folder / "shards")
-        for left in (*self.folder.glob("shards/.*"), *self.folder.glob(".run.json.*")):
+        for left in (
+            *self.folder.glob("shards/.*"),
+            *self.folder.glob(".run.json.*"),
+            *self.folder.glob(".lock.*"),
+        ):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
