@@ -16,6 +16,7 @@ from foveal.core import Image
 from foveal.images import color_reference, find_field, prepare, prepare_volume, read_volume
 from foveal.images.preparation.registry import fit_step
 from foveal.report.colour import POSITIVE, Scale, overlay
+from foveal.run.casework import display_copy, shrinking
 from foveal.synthetic import fundus
 
 Call = Callable[[], object]
@@ -38,8 +39,10 @@ def main() -> bool:
             "decoding": lambda: _decoded(file),
             "read": lambda: foveal.read(file),
         }
-        whole = _shown({**calls, **_stages(image)})
-        reduced = {f"{name} at 512": call for name, call in _stages(small).items()}
+        whole = _shown({**calls, **_way(image)})
+        print("steps that change pixels, at full size; a card has them after its resize:")
+        show(ratios({"decoding": calls["decoding"], **_retouching(image)}, rounds=_ROUNDS), {})
+        reduced = {f"{name} at 512": call for name, call in _retouching(small).items()}
         after = _shown({"decoding": calls["decoding"], **reduced})
         return all([whole, after, _field(image), _volume(Path(folder))])
 
@@ -52,13 +55,30 @@ def _shown(calls: Mapping[str, Call]) -> bool:
     return show(found, dict.fromkeys(found, _BOUND))
 
 
-def _stages(image: Image) -> Mapping[str, Call]:
-    field = find_field(image)
-    reference = color_reference(image, field)
+def _way(image: Image) -> Mapping[str, Call]:
+    """What every photograph goes through: to the model's size, and onto the report's picture."""
+    field, shrink = find_field(image), shrinking(image.grid)
+    picture = display_copy(image, shrink)
+    rows, columns = picture.shape[:2]
+    relevance = np.linspace(0, 1, rows * columns, dtype=np.float32).reshape(rows, columns)
+    scale = Scale(limit=1, signed=False, scaling="maximum", largest=1, colormap=POSITIVE)
     steps: dict[str, dict[str, object]] = {
         "field-of-view": {},
         "resize": {"size": [512, 512]},
         "flip": {"unknown": "keep"},
+    }
+    return {
+        "find_field": lambda: find_field(image),
+        **{name: _step(image, field, name, settings) for name, settings in steps.items()},
+        "display copy": lambda: display_copy(image, shrink),
+        "overlay": lambda: overlay(picture, relevance, scale),
+    }
+
+
+def _retouching(image: Image) -> Mapping[str, Call]:
+    field = find_field(image)
+    reference = color_reference(image, field)
+    steps: dict[str, dict[str, object]] = {
         "illumination background": {"method": "background"},
         "illumination ben-graham": {"method": "ben-graham"},
         "illumination clahe": {"method": "clahe"},
@@ -67,14 +87,7 @@ def _stages(image: Image) -> Mapping[str, Call]:
         "denoise gaussian": {"method": "gaussian"},
         "denoise median": {"method": "median"},
     }
-    picture = np.moveaxis((255 * image.pixels).astype(np.uint8), 0, -1)
-    relevance = np.linspace(0, 1, field.size, dtype=np.float32).reshape(image.grid)
-    scale = Scale(limit=1, signed=False, scaling="maximum", largest=1, colormap=POSITIVE)
-    return {
-        "find_field": lambda: find_field(image),
-        **{name: _step(image, field, name, settings) for name, settings in steps.items()},
-        "overlay": lambda: overlay(picture, relevance, scale),
-    }
+    return {name: _step(image, field, name, settings) for name, settings in steps.items()}
 
 
 def _step(image: Image, field: np.ndarray, name: str, settings: Mapping[str, object]) -> Call:
@@ -98,9 +111,9 @@ def _volume(folder: Path) -> bool:
         speckle = random.gamma(4, light[:, np.newaxis] / 4, (496, 512))
         pixels = speckle.clip(1, 250).astype(np.uint8)
         PillowImage.fromarray(pixels).save(scan / f"{number:03}.png", compress_level=1)
-    steps = [{"step": "flatten", "degree": 1}]
+    steps = [{"step": "flatten", "degree": 1}, _RESIZED]
     seconds = _seconds(lambda: prepare_volume(read_volume(scan), steps))
-    print(f"  {_SECTIONS} sections of 496 x 512 read and flattened: {seconds:.1f} s, promised: 10")
+    print(f"  {_SECTIONS} sections read, flattened and resized: {seconds:.1f} s, promised: 10")
     return seconds <= _VOLUME_SECONDS
 
 
