@@ -518,3 +518,22 @@ def test_the_standard_is_broken_no_more_than_before(tmp_path, kind):
 def errors(program: str, path) -> set[str]:
     said = subprocess.run([program, str(path)], capture_output=True, text=True, check=False).stderr
     return {line for line in said.splitlines() if line.startswith("Error")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "outcome"),
+    [
+        pytest.param("1.2.840.10008.1.3.10", None, "left out", id="DICOMDIR"),
+        pytest.param("1.2.840.10008.5.1.4.1.1.88.11", "same", "left out", id="report"),
+        pytest.param("1.2.840.10008.5.1.4.1.1.77.1.5.1", "same", "failed", id="cut off photograph"),
+    ],
+)
+def test_what_never_had_pixels_is_left_out_and_no_failure(tmp_path, kind, own, outcome):
+    dataset = ophthalmic_photograph(eye())
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = kind
+    del dataset.PixelData
+    if own is None:
+        del dataset.SOPClassUID
+    pydicom.dcmwrite(tmp_path / "a", dataset)
+    done = deidentify(tmp_path / "a", tmp_path / "out")
+    assert (done.counts, len(done.need_eyes)) == ({outcome: 1}, outcome == "failed")

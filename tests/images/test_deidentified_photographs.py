@@ -21,6 +21,7 @@ from foveal.images import burned_in_text, deidentify, find_field, read
 from foveal.images.deidentification import record
 from foveal.images.deidentification.dates import age_at, capped_age, shifted_date, shifted_datetime
 from foveal.images.deidentification.key import SecretKey, open_key
+from foveal.synthetic.dicom import ophthalmic_photograph
 
 PLANTED = re.compile(rb"zq\d{4}", re.IGNORECASE)
 SIDE = 192
@@ -344,6 +345,27 @@ def test_what_would_mix_or_give_away_is_refused(given, options, message):
     with pytest.raises(StoreError, match=message):
         deidentify(given, **{name: given.parent / place for name, place in places.items()})
     assert not (given.parent / "out").exists()
+
+
+@pytest.mark.parametrize("text", ['{"images": [], "annotations": []}', "<annotations>"])
+def test_annotations_are_left_out_with_what_to_do_instead(tmp_path, text):
+    (tmp_path / "marks.xml").write_text(text)
+    (record,) = deidentify(tmp_path / "marks.xml", tmp_path / "out").files
+    assert record.outcome == "left out"
+    assert "write them as masks" in record.reasons[0]
+
+
+def test_masks_of_a_dicom_photograph_stay_its_pair(tmp_path):
+    (tmp_path / "in").mkdir()
+    ophthalmic_photograph(eye()).save_as(tmp_path / "in" / "Zq0031.dcm", enforce_file_format=True)
+    mask = (eye()[..., 0] > 150).astype(np.uint8) * 255
+    PillowImage.fromarray(mask).save(tmp_path / "in" / "Zq0031_optic_disc.png")
+    done = deidentify(tmp_path / "in", tmp_path / "out")
+    photograph, pair = sorted(record.name for record in done.files)
+    assert pair == photograph.replace(".dcm", "_optic_disc.png")
+    (written,) = (tmp_path / "out").rglob("*.png")
+    assert (pixels(written) == mask).all()
+    assert leaks(tmp_path / "out") == []
 
 
 def test_links_are_listed_and_not_followed(given):

@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float, Shaped
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from foveal.core import Image, ImageError, Modality
 from foveal.images.deidentification.dataset import deidentify_dataset
 from foveal.images.deidentification.key import SecretKey
 from foveal.images.deidentification.looking import Look, Ocr, look
-from foveal.images.deidentification.photographs import Cleaned
+from foveal.images.deidentification.photographs import Cleaned, NoPictureError
 from foveal.images.deidentification.profile import Profile
 from foveal.images.dicom_decoding import decoded_frame
 from foveal.images.quiet import quiet
@@ -66,7 +66,8 @@ def clean_dicom(
         max_pixels: Larger pictures are refused by their header.
 
     Raises:
-        ImageError: Damaged, too large, no image, or compressed in a way that cannot be decoded.
+        NoPictureError: A DICOMDIR, a class of one vendor, or an object without pixels.
+        ImageError: Damaged, too large, or compressed in a way that cannot be decoded.
     """
     try:
         with quiet("pydicom"):
@@ -112,14 +113,20 @@ def _clean(
 
 def _check(dataset: FileDataset, max_pixels: int) -> None:
     """Refuse what is no image before memory is taken for it."""
-    kind = str(dataset.get("SOPClassUID") or "")
+    meta = dataset.file_meta.get("MediaStorageSOPClassUID")
+    kind = UID(
+        str(dataset.get("SOPClassUID") or meta or "")
+    )  # a DICOMDIR has it in its header only
+    if not kind:
+        raise ImageError("does not say what it is; it may be damaged, export it again")
     if not kind.startswith(_STORAGE):
-        raise ImageError(
-            "is no DICOM image of a standard kind (a DICOMDIR, or a class of one vendor); "
-            "it is left out"
+        raise NoPictureError(
+            "is no DICOM image of a standard kind (a DICOMDIR, or a class of one vendor)"
         )
     if not any(word in dataset for word in ("PixelData", *_FLOATS)):
-        raise ImageError("is a DICOM object without pixels, such as a report; it is left out")
+        if "Image" in kind.name or kind in _COMPUTED:
+            raise ImageError("has lost its pixels; it may be cut off, export it again")
+        raise NoPictureError("is a DICOM object without pixels, such as a report")
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     check_size(rows, columns, max_pixels)
     samples = rows * columns * _count(dataset) * int(dataset.SamplesPerPixel)

@@ -10,7 +10,7 @@ from foveal.core import ImageError, StoreError
 from foveal.images.deidentification.alone import alone_in
 from foveal.images.deidentification.key import SecretKey, open_key, refuse_inside
 from foveal.images.deidentification.looking import Ocr
-from foveal.images.deidentification.photographs import Cleaned, clean_photograph
+from foveal.images.deidentification.photographs import Cleaned, NoPictureError, clean_photograph
 from foveal.images.deidentification.profile import TABLE, Dates, Keep, Profile
 from foveal.images.deidentification.readable import readable
 from foveal.images.deidentification.record import (
@@ -173,7 +173,8 @@ def _one(found: Found, out: Path, cleaning: _Cleaning, journal: Journal) -> None
             return
         cleaned = cleaning.file(found)
     except ImageError as problem:
-        journal.add(replace(record, outcome="failed", reasons=(str(problem),)))
+        outcome = "left out" if isinstance(problem, NoPictureError) else "failed"
+        journal.add(replace(record, outcome=outcome, reasons=(str(problem),)))
         return
     except OSError:
         journal.add(replace(record, outcome="failed", reasons=("cannot be read",)))

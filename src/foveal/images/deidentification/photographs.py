@@ -19,6 +19,10 @@ _MASK_VALUES = 64
 """More different samples than any mask has labels."""
 
 
+class NoPictureError(ImageError):
+    """A sound file that shows nothing, so that leaving it out is no failure."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cleaned:
     """A file's new content and what a person must look at before it leaves."""

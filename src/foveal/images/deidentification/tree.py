@@ -49,7 +49,7 @@ def find(source: Path, key: SecretKey) -> list[Found]:
     paths = _files(source)
     root = source if source.is_dir() else source.parent
     sniffed = [(path, *_kind(path)) for path in paths]
-    photographs = {path.stem for path, kind, _ in sniffed if kind in ("PNG", "JPEG", "TIFF")}
+    photographs = {path.stem for path, _, why_not in sniffed if not why_not}
     seen: Counter[str] = Counter()
     found = []
     for path, kind, why_not in sniffed:
@@ -101,7 +101,9 @@ def _kind(path: Path) -> tuple[str, str]:
         return identify(path), ""
     except ImageError as error:
         with path.open("rb") as file:
-            start = file.read(16)
+            start = file.read(512)
+        if any(tag in start for tag in _ANNOTATIONS) or start.lstrip().startswith(_JSON):
+            return "other", f"{error}; {_MASKS_FIRST}"
         for magic, words in _VENDORS.items():
             if start.startswith(magic):
                 return "vendor", f"is {words}; {_EXPORT}"
@@ -110,6 +112,14 @@ def _kind(path: Path) -> tuple[str, str]:
         return "other", str(error)
 
 
+_ANNOTATIONS = (b"<annotations>", b"<ASAP_Annotations", b"region_shape_attributes", b"CSV_HEADER")
+"""What CVAT, ASAP and tables of VGG Image Annotator have near their beginning."""
+_JSON = (b"{", b"[", b"\xef\xbb\xbf{", b"\xef\xbb\xbf[")
+
+_MASKS_FIRST = (
+    "annotations find pictures by their names, which are others here, and may hold names of "
+    "people: write them as masks beside the images and do this again"
+)
 _EXPORT = (
     "such files carry the patient inside, in places that no standard lists; export the sections "
     "as DICOM or PNG"
