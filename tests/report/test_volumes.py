@@ -6,7 +6,7 @@ import pytest
 from foveal.report.page import write_page
 from foveal.report.stack_figures import stack_figure, stack_scale
 from foveal.report.stacks import Stack, evenly
-from foveal.report.volumes import Volumes
+from foveal.report.volumes import Volumes, sections_left_out
 
 
 def stack(values: np.ndarray, **changes: object) -> Stack:
@@ -126,6 +126,14 @@ def test_the_page_shows_a_volume_with_a_link_to_it(make_run, make_case, section)
     assert text.count('class="fv-volume"') == 1
     assert "Section 2: 67\u202f%" in text
     assert "#volumes" not in write_page(make_run([make_case("I-photo")])).read_text("utf-8")
+
+
+def test_a_page_shows_a_few_sections_of_a_volume_one_by_one(make_run, section, make_case):
+    run = make_run([section(number) for number in range(1, 12)], [make_case("I-photo")])
+    left_out = sections_left_out(run)
+    assert left_out == {"I-2", "I-4", "I-6", "I-8", "I-10"}
+    text = write_page(run).read_text(encoding="utf-8")
+    assert text.count('class="fv-case"') == 7
 
 
 def test_the_figure_has_a_strip_two_views_from_above_a_cut_and_the_shares():

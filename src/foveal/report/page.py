@@ -26,7 +26,7 @@ from foveal.report.sheets import anchor, case_sheet
 from foveal.report.summary import Header, map_label, summary
 from foveal.report.templating import environment, inline
 from foveal.report.traits import Traits
-from foveal.report.volumes import Volumes
+from foveal.report.volumes import Volumes, sections_left_out
 from foveal.store import Case, Run
 
 MAX_CASES = 60
@@ -62,7 +62,7 @@ def write_page(run: Run, *, max_cases: int = MAX_CASES, proof: Proof | None = No
             diagnoses = Diagnoses()
             volumes = Volumes()
             chapter = Chapter(run, _header(run), proof)
-            sections = _Sections(spool, max_cases, chapter.images)
+            sections = _Sections(spool, max_cases, chapter.images, sections_left_out(run))
             cohort = _read(run, sections, diagnoses, traits, chapter, volumes)
             with hidden.open("w", encoding="utf-8", newline="\n") as page:
                 page.writelines(_page(run, cohort, diagnoses, traits, sections, chapter, volumes))
@@ -103,13 +103,20 @@ class _Section:
 class _Sections:
     """The sections of the cases whose names come first, on disk until the page is written.
 
-    Some cases are there in any case, and do not count for the limit.
+    Some cases are there in any case, and do not count for the limit; some never come first.
     """
 
-    def __init__(self, spool: IO[bytes], limit: int, always: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        spool: IO[bytes],
+        limit: int,
+        always: Container[str] = (),
+        never: Container[str] = (),
+    ) -> None:
         self._spool = spool
         self._limit = limit
         self._always = always
+        self._never = never
         self._first: list[_Section] = []
         self._others: list[_Section] = []
 
@@ -119,7 +126,11 @@ class _Sections:
         return sorted([*self._first, *self._others])
 
     def wants(self, name: str) -> bool:
-        if name in self._always or len(self._first) < self._limit:
+        if name in self._always:
+            return True
+        if name in self._never:
+            return False
+        if len(self._first) < self._limit:
             return True
         return self._limit > 0 and name < self._first[-1].name
 

@@ -1,7 +1,9 @@
 """The volumes of a run: the maps of all sections of one scan, side by side and from above."""
 
 import io
+import json
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,7 +22,8 @@ from foveal.report.sheets import anchor
 from foveal.report.stack_figures import section_overlay, stack_figure, stack_scale
 from foveal.report.stacks import Stack, evenly, stacked
 from foveal.report.words import counted, map_name, number, percent, target_in_words, title
-from foveal.store import Case, View
+from foveal.store import Case, Run, View
+from foveal.store.columns import columns
 
 _SIDE = 320
 """Larger side of a section's picture in pixels."""
@@ -28,6 +31,26 @@ _STRIP = 49
 """Sections in the strip of a page at most."""
 _RETINA = "retina"
 _DPI = 110
+
+
+_ONE_BY_ONE = 6
+"""Sections of a volume that a page shows one by one, evenly spread."""
+
+
+def sections_left_out(run: Run) -> set[str]:
+    """The images that a page does not show one by one: most sections of volumes."""
+    found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    for table in columns(run, "images", ("image", "facts", "failure")):
+        for row in table.to_pylist():
+            facts = json.loads(row["facts"] or "{}")
+            if row["failure"] is None and "volume" in facts:
+                found[facts["volume"]].append((facts["section"], row["image"]))
+    left_out = set()
+    for sections in found.values():
+        names = [name for _, name in sorted(sections)]
+        shown = {names[place] for place in evenly(len(names), _ONE_BY_ONE)}
+        left_out.update(name for name in names if name not in shown)
+    return left_out
 
 
 class MapKey(NamedTuple):
