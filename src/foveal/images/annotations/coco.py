@@ -74,7 +74,9 @@ def _shapes(annotation: Mapping[str, Json]) -> list[AbstractShape]:
         return [Outline((ring,)) for ring in rings]
     corner = numbers(annotation.get("bbox", []), "a box")
     if len(corner) != 4:
-        raise ImageError(f"holds the annotation {annotation.get('id')} without outline and box")
+        raise ImageError(
+            "holds an annotation without outline and box; draw it again, or remove it"
+        ) from ImageError(f"its id is {str(annotation.get('id'))[:40]}")
     left, top, width, height = corner.tolist()
     return [box(top, left, top + height, left + width)]
 

@@ -136,11 +136,12 @@ def _place(path: Path, told: Mapping[str, str], end: int) -> tuple[Path, int]:
         return path, end
     if name != Path(name).name or name in (".", "..") or "\\" in name or name.split()[0] == "LIST":
         raise ImageError(
-            f"keeps its values in {name!r}; only a single file beside it is read, save it as one "
-            "file"
-        )
+            "keeps its values elsewhere; only a single file beside it is read, save it as one file"
+        ) from ImageError(f"in {name!r}")
     if (path.parent / name).is_symlink() or not (path.parent / name).is_file():
-        raise ImageError(f"keeps its values in {name!r}, which is not beside it")
+        raise ImageError(
+            "keeps its values in a file that is not beside it; copy that, too"
+        ) from ImageError(f"in {name!r}")
     return path.parent / name, 0
 
 

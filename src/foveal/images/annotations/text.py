@@ -132,7 +132,9 @@ def number(value: Json, what: str) -> float:
     except (TypeError, ValueError, OverflowError):
         found = float("nan")
     if isinstance(value, bool) or not isfinite(found):
-        raise ImageError(f"holds {str(value)[:40]!r} as the {what}, which is no number")
+        raise ImageError(f"holds a {what} that is no number; export it again") from ImageError(
+            f"but {str(value)[:40]!r}"
+        )
     return found
 
 
