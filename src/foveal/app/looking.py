@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MEGABYTE = 1e6
 _WIDEST = 96
 """Columns at most, where the terminal is wider."""
+_PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm", ".dicom")
 as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
@@ -131,12 +132,13 @@ def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
         inside = [file for file in files_below(path) if not file.name.startswith(".")]
         shown = [file for file in inside if _may_be_shown(file)]
         if others := len(inside) - len(shown):
-            click.echo(f"note: {others} files in {path} are no images", err=True)
+            files = "file is no image" if others == 1 else "files are no images"
+            click.echo(f"note: {others} {files} in {path}", err=True)
         yield from sorted(shown)
 
 
 def _may_be_shown(path: Path) -> bool:
-    """Pictures, DICOM objects and vendors' volumes; and what cannot be opened, to be told so."""
+    """Pictures, DICOM objects and volumes; and what only has such a name, to be told so."""
     from foveal.core import ImageError
     from foveal.images.content import described, first_bytes, is_named_volume, is_readable
 
@@ -144,7 +146,8 @@ def _may_be_shown(path: Path) -> bool:
         start = first_bytes(path)
     except ImageError:
         return True
-    return is_readable(start) or is_named_volume(start) or "image" in described(start)
+    named = path.suffix.lower() in _PICTURES
+    return named or is_readable(start) or is_named_volume(start) or "image" in described(start)
 
 
 def _known_of(path: Path, modality: "Modality | None") -> dict[str, object]:
