@@ -122,3 +122,9 @@ def test_a_card_may_ask_for_steps_that_need_what_only_a_real_image_knows(step):
         nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
     )
     assert load(table, module=network).steps[0] == step
+
+
+@pytest.mark.parametrize("table", [{"size": [16, 2**70]}, {"size": [16, 16], "sections": 2**40}])
+def test_a_size_that_no_memory_holds_is_refused_by_the_card(table):
+    with pytest.raises(ValidationError, match="less than or equal to"):
+        InputTable(**table)

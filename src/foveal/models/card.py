@@ -29,10 +29,10 @@ class _Table(BaseModel):
 class InputTable(_Table):
     """How an image in display units becomes what the model takes."""
 
-    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    size: tuple[Annotated[int, Field(ge=1, le=32768)], Annotated[int, Field(ge=1, le=32768)]]
     """Rows and columns."""
     color: Literal["rgb", "gray"] = "rgb"
-    sections: Annotated[int, Field(ge=1)] | None = None
+    sections: Annotated[int, Field(ge=1, le=4096)] | None = None
     """The model takes volumes of so many sections; without it, single images."""
     axes: Literal["channel slice row column", "slice channel row column"] = (
         "channel slice row column"

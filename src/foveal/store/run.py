@@ -134,11 +134,8 @@ class Run:
     def sweep(self) -> None:
         """Take away what writers that died have left; for who is alone at work in the folder."""
         restore_shards(self.folder / "shards")
-        for left in (
-            *self.folder.glob("shards/.*"),
-            *self.folder.glob(".run.json.*"),
-            *self.folder.glob(".lock.*"),
-        ):
+        # Whatever is written is hidden first, with the writer's number at the end of its name.
+        for left in (*self.folder.glob("shards/.*"), *self.folder.glob(".*.[0-9]*")):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
