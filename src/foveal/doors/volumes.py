@@ -22,7 +22,7 @@ from foveal.models.targets import TargetLike
 from foveal.report.carry import Way
 from foveal.report.colour import evidence
 from foveal.report.stack_figures import stack_figure
-from foveal.report.stacks import Stack
+from foveal.report.stacks import Stack, evenly
 from foveal.report.words import map_name, target_in_words
 from foveal.run.one_image import network_of
 
@@ -293,4 +293,4 @@ def _places(count: int, wanted: int | None) -> list[int]:
         return list(range(count))
     if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
         raise ValueError(f"sections must be a number from 1 on, but is {wanted!r}")
-    return np.unique(np.linspace(0, count - 1, min(wanted, count)).round().astype(int)).tolist()
+    return list(evenly(count, wanted))

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from foveal.core import Grid
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stack:
@@ -133,11 +131,6 @@ def stacked(
 def evenly(count: int, wanted: int) -> Sequence[int]:
     """So many places among `count`, evenly spread with both ends; all where there are fewer."""
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
-
-
-def grid_of(stack: Stack) -> Grid:
-    """Rows and columns of its sections."""
-    return stack.pictures.shape[1], stack.pictures.shape[2]
 
 
 def _mean_over_rows(
